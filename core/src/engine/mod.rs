@@ -1,0 +1,1 @@
+//! Runs the language model on its own thread.

@@ -1,0 +1,11 @@
+//! AloeKit: a private chat that runs on the device and gets to know its user.
+
+mod error;
+mod message;
+
+pub mod engine;
+pub mod memory;
+pub mod prompt;
+
+pub use error::{Error, Result};
+pub use message::{Message, Role};

@@ -1,0 +1,1 @@
+//! What the user said, kept and found again.

@@ -1,0 +1,1 @@
+//! What of all that is known goes into one prompt.

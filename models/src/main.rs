@@ -1,0 +1,3 @@
+//! The desktop tool `aloe`.
+
+fn main() {}
