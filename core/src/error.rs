@@ -48,7 +48,9 @@ pub enum Error {
     },
 
     /// Loading would take more memory than the machine can give.
-    #[error("about {required_mib} MiB are needed and {available_mib} MiB are available; choose a smaller model or a shorter context")]
+    #[error(
+        "about {required_mib} MiB are needed and {available_mib} MiB are available; choose a smaller model or a shorter context"
+    )]
     NotEnoughMemory {
         /// Weights, KV cache and compute buffers together, in MiB.
         required_mib: u64,
@@ -57,7 +59,9 @@ pub enum Error {
     },
 
     /// The newest message and what may never be cut do not fit the context.
-    #[error("{required_tokens} tokens are needed and the context holds {available_tokens}; shorten the message or open the model with a larger context")]
+    #[error(
+        "{required_tokens} tokens are needed and the context holds {available_tokens}; shorten the message or open the model with a larger context"
+    )]
     ContextExceeded {
         /// Tokens of what may not be cut, the reply's reserve included.
         required_tokens: usize,

@@ -1,1 +1,369 @@
-//! What the user said, kept and found again.
+//! What the user said, kept and found again: the conversation log, the memories drawn from it, and their search.
+//!
+//! Owns one SQLite file and the vectors of what is in it. Knows nothing of prompts, token budgets or language models:
+//! it hands out memories with scores and reasons, and the caller decides how many of them a prompt can bear. All calls
+//! block, for microseconds to some milliseconds; the session runs them off the async threads.
+
+mod damage;
+mod db;
+mod embed;
+mod export;
+mod forget;
+mod index;
+mod log;
+mod memories;
+#[cfg(feature = "ort")]
+mod onnx;
+#[cfg(feature = "ort")]
+mod ort_embedder;
+mod params;
+mod persona;
+mod retrieve;
+mod schema;
+mod turn;
+mod vectors;
+mod words;
+
+#[cfg(any(test, feature = "testing"))]
+mod hashing_embedder;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+pub use embed::{EmbedPurpose, Embedder};
+pub use export::{EXPORT_FORMAT, Export, ExportedConversation};
+pub use forget::ForgetReport;
+#[cfg(any(test, feature = "testing"))]
+pub use hashing_embedder::HashingEmbedder;
+#[cfg(feature = "ort")]
+pub use ort_embedder::{OrtEmbedder, OrtEmbedderParams, Pooling};
+pub use params::{Durability, MemoryParams, OnDamage, StorePath};
+pub use persona::{Memory, MemoryKind, Origin, Recalled};
+pub use retrieve::{RetrieveLimits, SearchBy};
+pub use turn::{
+    BegunTurn, ConversationId, ConversationInfo, Remember, ReplyState, StoredReply, StoredTurn, Summary, TurnOptions,
+};
+pub use vectors::VectorStatus;
+
+use crate::{Error, Result};
+use db::Db;
+use embed::TurnVectors;
+
+/// The longest text that one turn may have, in bytes.
+pub const MAX_TURN_BYTES: usize = 4 * 1024 * 1024;
+
+/// The memory of one user: a cheap handle that threads share; the store closes with the last one.
+///
+/// ```
+/// use aloekit::memory::{MemoryParams, MemoryStore, TurnOptions};
+///
+/// let store = MemoryStore::open(MemoryParams::in_memory(), None)?;
+/// let conversation = store.create_conversation()?;
+/// store.begin_turn(conversation, "I play the cello in a quartet.", &TurnOptions::default())?;
+/// let begun = store.begin_turn(conversation, "Where do I keep my cello?", &TurnOptions::default())?;
+/// assert_eq!(begun.recalled[0].words, "I play the cello in a quartet.");
+/// # Ok::<(), aloekit::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct MemoryStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    db: Db,
+    embedder: Option<Arc<dyn Embedder>>,
+    set_aside: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MemoryStore").field("path", &self.inner.db.path()).finish_non_exhaustive()
+    }
+}
+
+/// Opening and upkeep.
+impl MemoryStore {
+    /// Opens the store, making it when it is not there and upgrading an older one. Without an embedder, memories are
+    /// found by their words alone.
+    ///
+    /// # Errors
+    /// [`Error::StorageCorrupt`] (unless it is to be set aside), [`Error::StorageDenied`], [`Error::StorageLocked`],
+    /// [`Error::StorageFull`], [`Error::SchemaTooNew`]. The file is then as it was.
+    pub fn open(params: MemoryParams, embedder: Option<Arc<dyn Embedder>>) -> Result<Self> {
+        let (db, set_aside) = match (Db::open(&params), &params.path) {
+            (Err(Error::StorageCorrupt { .. }), StorePath::File(path)) if params.on_damage == OnDamage::Quarantine => {
+                let aside = damage::set_aside(path)?;
+                tracing::warn!(path = %path.display(), aside = %aside.display(), "damaged memory store set aside");
+                (Db::open(&params)?, Some(aside))
+            }
+            (opened, _) => (opened?, None),
+        };
+        let store = Self { inner: Arc::new(Inner { db, embedder, set_aside }) };
+        if let Err(error) = store.wipe() {
+            tracing::warn!(%error, "forgotten bytes could not be wiped yet");
+        }
+        Ok(store)
+    }
+
+    /// Where the damaged store was moved to, if opening set one aside.
+    #[must_use]
+    pub fn set_aside(&self) -> Option<&Path> {
+        self.inner.set_aside.as_deref()
+    }
+
+    /// Reads the whole store and compares the full-text index with it; takes about a second for every 100 MB.
+    ///
+    /// # Errors
+    /// [`Error::StorageCorrupt`] when something is damaged.
+    pub fn check(&self) -> Result<()> {
+        self.inner.db.with(|held| {
+            let verdict: String = held.connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+            if verdict != "ok" {
+                return Err(damage::damaged(self.inner.db.path(), "the integrity check failed").into());
+            }
+            held.connection.execute("INSERT INTO memory_text(memory_text, rank) VALUES ('integrity-check', 1)", [])?;
+            Ok(())
+        })
+    }
+
+    /// How far the vectors match the embedder given to `open`.
+    ///
+    /// # Errors
+    /// Those of storage.
+    pub fn vector_status(&self) -> Result<VectorStatus> {
+        self.inner.db.with(|held| vectors::status(held, self.inner.embedder.as_deref()))
+    }
+
+    /// Gives a vector of the present embedder to every memory that has none, batch by batch while other calls go on;
+    /// returns to how many. Interrupted, it goes on where it was.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] without an embedder, the embedder's own, and those of storage.
+    pub fn reembed(&self) -> Result<u64> {
+        vectors::reembed(&self.inner.db, self.expect_embedder()?)
+    }
+
+    fn expect_embedder(&self) -> Result<&dyn Embedder> {
+        self.inner
+            .embedder
+            .as_deref()
+            .ok_or_else(|| Error::InvalidInput { what: "embedder", reason: "the memory was opened without one".into() })
+    }
+}
+
+/// The conversation log.
+impl MemoryStore {
+    /// Begins a conversation.
+    ///
+    /// # Errors
+    /// Those of storage.
+    pub fn create_conversation(&self) -> Result<ConversationId> {
+        self.inner.db.write(|tx| log::create_conversation(tx, now_ms()))
+    }
+
+    /// The conversation in which something was said last.
+    ///
+    /// # Errors
+    /// Those of storage.
+    pub fn latest_conversation(&self) -> Result<Option<ConversationId>> {
+        self.inner.db.with(|held| log::latest_conversation(&held.connection))
+    }
+
+    /// All conversations, newest first.
+    ///
+    /// # Errors
+    /// Those of storage.
+    pub fn conversations(&self) -> Result<Vec<ConversationInfo>> {
+        self.inner.db.with(|held| log::conversations(&held.connection))
+    }
+
+    /// Recalls what matters to a message of the user, then stores the message. It is durable when this returns; what
+    /// it says stands in the transcript word for word.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] for a text without anything in it or above [`MAX_TURN_BYTES`],
+    /// [`Error::NotFound`] for the conversation, and those of storage: then nothing was stored. An embedder that fails
+    /// is no error: see [`BegunTurn::embedding_failure`].
+    pub fn begin_turn(&self, conversation: ConversationId, text: &str, options: &TurnOptions) -> Result<BegunTurn> {
+        expect_turn_text(text)?;
+        let to_recall = options.remember == Remember::Yes && words::says_something(text);
+        let (vectors, embedding_failure) = self.embed(text);
+        self.inner.db.with(|held| {
+            let query = self.paired(vectors.as_ref().map(|vectors| vectors.query.as_slice()));
+            let recalled = retrieve::retrieve(held, text, query, &options.recall)?;
+            let (turn, memory) = held.transaction(|tx| {
+                let at_ms = options.at_ms.unwrap_or_else(now_ms);
+                let turn = log::add_turn(tx, conversation, text, options.origin, at_ms)?;
+                let memory = to_recall.then(|| memories::add(tx, turn, MemoryKind::Episode, text)).transpose()?;
+                if let (Some(memory), Some(vectors), Some(embedder)) = (memory, &vectors, &self.inner.embedder) {
+                    vectors::store(tx, memory, embedder.as_ref(), &vectors.document)?;
+                }
+                Ok((turn, memory))
+            })?;
+            if let (Some(memory), Some(vectors)) = (memory, &vectors) {
+                held.index.add_if_filled(memory, &vectors.document);
+            }
+            Ok(BegunTurn { turn, recalled, embedding_failure })
+        })
+    }
+
+    /// Notes the memory text that stood in the prompt of a turn, and the memories in it. It is part of the transcript
+    /// from then on.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the turn, and those of storage.
+    pub fn attach_recalled(&self, turn: i64, block: &str, ids: &[i64]) -> Result<()> {
+        self.inner.db.write(|tx| log::attach_recalled(tx, turn, block, ids))
+    }
+
+    /// The memories that stood in the prompt of a turn and are not forgotten.
+    ///
+    /// # Errors
+    /// Those of storage.
+    pub fn recalled_in(&self, turn: i64) -> Result<Vec<Memory>> {
+        self.inner.db.with(|held| memories::recalled_in(&held.connection, turn))
+    }
+
+    /// Stores the reply to a turn, replacing what was stored of it before.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the turn, and those of storage.
+    pub fn save_reply(&self, turn: i64, text: &str, state: ReplyState) -> Result<()> {
+        self.inner.db.write(|tx| log::save_reply(tx, turn, text, state))
+    }
+
+    /// The turns of a conversation in the order in which they were said.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the conversation, and those of storage.
+    pub fn transcript(&self, conversation: ConversationId) -> Result<Vec<StoredTurn>> {
+        self.inner.db.with(|held| log::transcript(&held.connection, conversation))
+    }
+
+    /// What replaces the older turns of a conversation in its prompt.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the conversation, and those of storage.
+    pub fn summary(&self, conversation: ConversationId) -> Result<Option<Summary>> {
+        self.inner.db.with(|held| log::summary(&held.connection, conversation))
+    }
+
+    /// Sets what replaces the older turns of a conversation in its prompt.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the conversation, and those of storage.
+    pub fn set_summary(&self, conversation: ConversationId, summary: &Summary) -> Result<()> {
+        self.inner.db.write(|tx| log::set_summary(tx, conversation, summary))
+    }
+}
+
+/// Memories.
+impl MemoryStore {
+    /// The memories that matter to a message, best first. Small talk recalls nothing.
+    ///
+    /// # Errors
+    /// Those of storage; with [`SearchBy::Meaning`] also [`Error::EmbedderChanged`], [`Error::InvalidInput`] without
+    /// an embedder, and the embedder's own.
+    pub fn retrieve(&self, query: &str, limits: &RetrieveLimits) -> Result<Vec<Recalled>> {
+        let (vectors, failure) = match limits.by {
+            SearchBy::Words => (None, None),
+            SearchBy::Meaning => {
+                let embedder = self.expect_embedder()?;
+                self.inner.db.with(|held| vectors::expect_same_embedder(held, embedder))?;
+                self.embed(query)
+            }
+            SearchBy::MeaningAndWords => self.embed(query),
+        };
+        if let Some(failure) = failure.filter(|_| limits.by == SearchBy::Meaning) {
+            return Err(failure);
+        }
+        let query_vector = self.paired(vectors.as_ref().map(|vectors| vectors.query.as_slice()));
+        self.inner.db.with(|held| retrieve::retrieve(held, query, query_vector, limits))
+    }
+
+    /// Every memory, oldest turn first.
+    ///
+    /// # Errors
+    /// Those of storage.
+    pub fn memories(&self) -> Result<Vec<Memory>> {
+        self.inner.db.with(|held| memories::all(&held.connection))
+    }
+
+    /// Keeps a memory from decay, or no longer.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], and those of storage.
+    pub fn set_pinned(&self, id: i64, pinned: bool) -> Result<()> {
+        self.inner.db.write(|tx| memories::set_pinned(tx, id, pinned))
+    }
+
+    /// Forgets a memory with the turn it comes from, and wipes their bytes from the files. The report says which
+    /// snapshots have to go as well.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], and those of storage: then nothing was forgotten.
+    pub fn forget(&self, id: i64) -> Result<ForgetReport> {
+        forget::forget(&self.inner.db, id)
+    }
+
+    /// Forgets everything: no byte of it is left in the files. Numbers begin again at 1.
+    ///
+    /// # Errors
+    /// Those of storage. With [`Error::StorageLocked`] all is forgotten, but another process hinders the wiping of the
+    /// files; it is made up for by the next opening or [`MemoryStore::wipe`].
+    pub fn erase_all(&self) -> Result<()> {
+        forget::erase_all(&self.inner.db)
+    }
+
+    /// Removes the bytes of what was forgotten from the files, if some are left there; `false` while another process
+    /// hinders it.
+    ///
+    /// # Errors
+    /// Those of storage.
+    pub fn wipe(&self) -> Result<bool> {
+        self.inner.db.with(forget::wipe)
+    }
+
+    /// Everything the store holds, for the user to take away.
+    ///
+    /// # Errors
+    /// Those of storage.
+    pub fn export(&self) -> Result<Export> {
+        self.inner.db.with(export::export)
+    }
+
+    /// The text's vectors, or why there are none. Small talk is not worth the embedder's time.
+    fn embed(&self, text: &str) -> (Option<TurnVectors>, Option<Error>) {
+        let Some(embedder) = self.inner.embedder.as_deref().filter(|_| words::says_something(text)) else {
+            return (None, None);
+        };
+        match embed::embed_turn(embedder, text) {
+            Ok(vectors) => (Some(vectors), None),
+            Err(error) => (None, Some(error)),
+        }
+    }
+
+    fn paired<'a>(&'a self, vector: Option<&'a [f32]>) -> Option<(&'a dyn Embedder, &'a [f32])> {
+        self.inner.embedder.as_deref().zip(vector)
+    }
+}
+
+fn expect_turn_text(text: &str) -> Result<()> {
+    let reason = match text {
+        _ if text.trim().is_empty() => "there is nothing in it",
+        _ if text.len() > MAX_TURN_BYTES => "it is longer than 4 MiB",
+        _ => return Ok(()),
+    };
+    Err(Error::InvalidInput { what: "message", reason: reason.into() })
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+const _: fn() = || {
+    fn shared_between_threads<T: Send + Sync + Clone>() {}
+    shared_between_threads::<MemoryStore>();
+};

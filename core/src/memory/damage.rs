@@ -1,0 +1,97 @@
+//! The store's files outside SQLite: making them private, telling damage from a foreign file, setting them aside.
+//!
+//! A damaged store is renamed, never deleted: what is still in it may be saved one day. Another program's sound
+//! database is not even renamed: there, a wrong path is the likelier reason.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::{Error, Result};
+
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+const HEADER_BYTES: usize = 100;
+
+/// Refuses a file that SQLite would not know, or that a newer version wrote, before SQLite touches it.
+pub(super) fn refuse_foreign_file(path: &Path) -> Result<()> {
+    let mut header = Vec::with_capacity(HEADER_BYTES);
+    match File::open(path) {
+        Ok(file) => file.take(HEADER_BYTES as u64).read_to_end(&mut header).map_err(|e| denied(path, e))?,
+        Err(missing) if missing.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(other) => return Err(denied(path, other)),
+    };
+    if header.is_empty() || header.starts_with(MAGIC) {
+        return Ok(());
+    }
+    Err(damaged(path, "it is not a database"))
+}
+
+pub(super) fn damaged(path: &Path, reason: &str) -> Error {
+    Error::StorageCorrupt { path: path.into(), reason: reason.into() }
+}
+
+/// Another program's database: refused like damage, but never set aside.
+pub(super) fn foreign(path: &Path, reason: &str) -> Error {
+    Error::StorageDenied { path: path.into(), reason: reason.into() }
+}
+
+/// Makes the file, readable by its owner only, if it is not there; SQLite gives `-wal` and `-shm` the same rights.
+pub(super) fn create_private(path: &Path) -> Result<()> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::create_dir_all(folder).map_err(|e| denied(folder, e))?;
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Ok(_) => Ok(()),
+        Err(there) if there.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(other) => Err(denied(path, other)),
+    }
+}
+
+fn denied(path: &Path, source: std::io::Error) -> Error {
+    match Error::io(path, source) {
+        Error::Io { path, source } => Error::StorageDenied { path, reason: source.kind().to_string() },
+        full => full,
+    }
+}
+
+/// Renames the store's files aside, the database last: a crash in between leaves something that is found damaged
+/// again, never a new store beside an old log.
+pub(super) fn set_aside(path: &Path) -> Result<PathBuf> {
+    let stamp = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    let free = (0..).map(|n| with_suffix(path, &format!(".damaged-{}", stamp + n)));
+    let aside = free.into_iter().find(|name| !name.exists()).expect("a folder does not hold every name there is");
+    for suffix in ["-wal", "-shm", ""] {
+        let from = with_suffix(path, suffix);
+        match fs::rename(&from, with_suffix(&aside, suffix)) {
+            Ok(()) => {}
+            Err(missing) if missing.kind() == ErrorKind::NotFound => {}
+            Err(other) => return Err(denied(&from, other)),
+        }
+    }
+    Ok(aside)
+}
+
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Whether the disk under `path` has less room than any write of ours needs.
+#[cfg(unix)]
+pub(super) fn disk_is_full(path: &Path) -> bool {
+    const LEAST_BYTES: u64 = 256 * 1024;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    rustix::fs::statvfs(folder).is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < LEAST_BYTES)
+}
+
+/// Elsewhere SQLite's own code has to do.
+#[cfg(not(unix))]
+pub(super) fn disk_is_full(_path: &Path) -> bool {
+    false
+}

@@ -1,0 +1,143 @@
+//! The conversation log: user turns verbatim, what was recalled for them, replies and summaries.
+//!
+//! Plain reads and writes on a connection; the caller opens the transaction.
+
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use super::db::Fault;
+use super::persona::Origin;
+use super::turn::{ConversationId, ConversationInfo, ReplyState, StoredReply, StoredTurn, Summary};
+use crate::{Error, Result};
+
+pub(super) fn create_conversation(connection: &Connection, started_ms: i64) -> Result<ConversationId, Fault> {
+    connection.execute("INSERT INTO conversations(started_ms) VALUES (?1)", [started_ms])?;
+    Ok(ConversationId(connection.last_insert_rowid()))
+}
+
+/// The conversation with the newest turn, or else the newest one without any.
+pub(super) fn latest_conversation(connection: &Connection) -> Result<Option<ConversationId>, Fault> {
+    let newest = connection
+        .query_row(
+            "SELECT c.id FROM conversations c
+             ORDER BY (SELECT max(t.id) FROM turns t WHERE t.conversation = c.id) DESC NULLS LAST, c.id DESC LIMIT 1",
+            [],
+            |row| row.get(0),
+        )
+        .optional()?;
+    Ok(newest.map(ConversationId))
+}
+
+/// All conversations, newest first.
+pub(super) fn conversations(connection: &Connection) -> Result<Vec<ConversationInfo>, Fault> {
+    let mut statement = connection.prepare_cached(
+        "SELECT c.id, c.started_ms, count(t.id), (SELECT at_ms FROM turns WHERE id = max(t.id))
+         FROM conversations c LEFT JOIN turns t ON t.conversation = c.id
+         GROUP BY c.id ORDER BY c.id DESC",
+    )?;
+    let rows = statement.query_map([], |row| {
+        Ok(ConversationInfo {
+            id: ConversationId(row.get(0)?),
+            started_ms: row.get(1)?,
+            turns: row.get::<_, i64>(2)?.unsigned_abs(),
+            last_turn_ms: row.get(3)?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+pub(super) fn expect_conversation(connection: &Connection, id: ConversationId) -> Result<(), Fault> {
+    let there = connection.prepare_cached("SELECT 1 FROM conversations WHERE id = ?1")?.exists([id.0])?;
+    if there { Ok(()) } else { Err(Error::NotFound { what: "conversation", id: id.0 }.into()) }
+}
+
+pub(super) fn add_turn(
+    connection: &Connection,
+    conversation: ConversationId,
+    words: &str,
+    origin: Origin,
+    at_ms: i64,
+) -> Result<i64, Fault> {
+    expect_conversation(connection, conversation)?;
+    connection
+        .prepare_cached("INSERT INTO turns(conversation, at_ms, origin, words) VALUES (?1, ?2, ?3, ?4)")?
+        .execute((conversation.0, at_ms, origin.as_str(), words))?;
+    Ok(connection.last_insert_rowid())
+}
+
+pub(super) fn attach_recalled(connection: &Connection, turn: i64, block: &str, ids: &[i64]) -> Result<(), Fault> {
+    let changed =
+        connection.prepare_cached("UPDATE turns SET recalled_block = ?2 WHERE id = ?1")?.execute((turn, block))?;
+    expect_changed(changed, turn)?;
+    connection.prepare_cached("DELETE FROM recalls WHERE turn = ?1")?.execute([turn])?;
+    // A memory forgotten between its recall and now is left out.
+    let mut link = connection.prepare_cached(
+        "INSERT OR IGNORE INTO recalls(turn, memory, place) SELECT ?1, id, ?3 FROM memories WHERE id = ?2",
+    )?;
+    for (place, id) in ids.iter().enumerate() {
+        link.execute((turn, id, place as i64))?;
+    }
+    Ok(())
+}
+
+pub(super) fn save_reply(connection: &Connection, turn: i64, text: &str, state: ReplyState) -> Result<(), Fault> {
+    let changed = connection
+        .prepare_cached("UPDATE turns SET reply = ?2, reply_state = ?3 WHERE id = ?1")?
+        .execute((turn, text, state.as_str()))?;
+    expect_changed(changed, turn)
+}
+
+fn expect_changed(rows: usize, turn: i64) -> Result<(), Fault> {
+    if rows == 0 { Err(Error::NotFound { what: "turn", id: turn }.into()) } else { Ok(()) }
+}
+
+/// The turns of a conversation in the order in which they were said.
+pub(super) fn transcript(connection: &Connection, conversation: ConversationId) -> Result<Vec<StoredTurn>, Fault> {
+    expect_conversation(connection, conversation)?;
+    let mut statement = connection.prepare_cached(
+        "SELECT id, words, origin, at_ms, recalled_block, reply, reply_state
+         FROM turns WHERE conversation = ?1 ORDER BY id",
+    )?;
+    let mut rows = statement.query([conversation.0])?;
+    let mut turns = Vec::new();
+    while let Some(row) = rows.next()? {
+        turns.push(read_turn(row)?);
+    }
+    Ok(turns)
+}
+
+fn read_turn(row: &Row<'_>) -> Result<StoredTurn, Fault> {
+    let reply: Option<String> = row.get(5)?;
+    let state: Option<String> = row.get(6)?;
+    let state = state.map(|word| ReplyState::parse(&word)).transpose()?;
+    Ok(StoredTurn {
+        turn: row.get(0)?,
+        user: row.get(1)?,
+        origin: Origin::parse(&row.get::<_, String>(2)?)?,
+        at_ms: row.get(3)?,
+        recalled_block: row.get(4)?,
+        reply: reply.zip(state).map(|(text, state)| StoredReply { text, state }),
+    })
+}
+
+pub(super) fn summary(connection: &Connection, conversation: ConversationId) -> Result<Option<Summary>, Fault> {
+    expect_conversation(connection, conversation)?;
+    let found = connection
+        .prepare_cached(
+            "SELECT summary, summary_through_turn FROM conversations WHERE id = ?1 AND summary IS NOT NULL",
+        )?
+        .query_row([conversation.0], |row| Ok(Summary { text: row.get(0)?, through_turn: row.get(1)? }))
+        .optional()?;
+    Ok(found)
+}
+
+pub(super) fn set_summary(
+    connection: &Connection,
+    conversation: ConversationId,
+    summary: &Summary,
+) -> Result<(), Fault> {
+    expect_conversation(connection, conversation)?;
+    connection
+        .prepare_cached("UPDATE conversations SET summary = ?2, summary_through_turn = ?3 WHERE id = ?1")?
+        .execute((conversation.0, &summary.text, summary.through_turn))?;
+    Ok(())
+}

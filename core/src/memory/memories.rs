@@ -1,0 +1,69 @@
+//! Reading memories and their provenance out of the tables.
+
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use super::db::Fault;
+use super::persona::{Memory, MemoryKind, Origin};
+use crate::Error;
+
+const SELECT: &str = "
+    SELECT m.id, m.kind, m.text, coalesce(f.words, t.words), m.turn, t.conversation, t.origin, t.at_ms, m.pinned
+    FROM memories m JOIN turns t ON t.id = m.turn LEFT JOIN facts f ON f.memory = m.id
+    WHERE f.superseded_by IS NULL";
+
+/// Every memory in force, oldest turn first.
+pub(super) fn all(connection: &Connection) -> Result<Vec<Memory>, Fault> {
+    let mut statement = connection.prepare_cached(&format!("{SELECT} ORDER BY m.turn, m.id"))?;
+    let mut rows = statement.query([])?;
+    let mut memories = Vec::new();
+    while let Some(row) = rows.next()? {
+        memories.push(read(row)?);
+    }
+    Ok(memories)
+}
+
+/// One memory in force.
+pub(super) fn one(connection: &Connection, id: i64) -> Result<Option<Memory>, Fault> {
+    let mut statement = connection.prepare_cached(&format!("{SELECT} AND m.id = ?1"))?;
+    statement.query_row([id], |row| Ok(read(row))).optional()?.transpose()
+}
+
+/// The memories that stood in the prompt of a turn, in their order there.
+pub(super) fn recalled_in(connection: &Connection, turn: i64) -> Result<Vec<Memory>, Fault> {
+    let mut statement = connection.prepare_cached("SELECT memory FROM recalls WHERE turn = ?1 ORDER BY place")?;
+    let ids = statement.query_map([turn], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+    ids.into_iter().filter_map(|id| one(connection, id).transpose()).collect()
+}
+
+/// Adds a memory drawn from a turn.
+pub(super) fn add(connection: &Connection, turn: i64, kind: MemoryKind, text: &str) -> Result<i64, Fault> {
+    connection.prepare_cached("INSERT INTO memories(turn, kind, text) VALUES (?1, ?2, ?3)")?.execute((
+        turn,
+        kind.as_str(),
+        text,
+    ))?;
+    Ok(connection.last_insert_rowid())
+}
+
+pub(super) fn set_pinned(connection: &Connection, id: i64, pinned: bool) -> Result<(), Fault> {
+    let changed = connection.prepare_cached("UPDATE memories SET pinned = ?2 WHERE id = ?1")?.execute((id, pinned))?;
+    if changed == 0 { Err(Error::NotFound { what: "memory", id }.into()) } else { Ok(()) }
+}
+
+fn read(row: &Row<'_>) -> Result<Memory, Fault> {
+    Ok(Memory {
+        id: row.get(0)?,
+        kind: MemoryKind::parse(row.get_ref(1)?.as_str().map_err(|_| unreadable())?)?,
+        text: row.get(2)?,
+        words: row.get(3)?,
+        turn: row.get(4)?,
+        conversation: row.get(5)?,
+        origin: Origin::parse(row.get_ref(6)?.as_str().map_err(|_| unreadable())?)?,
+        at_ms: row.get(7)?,
+        pinned: row.get(8)?,
+    })
+}
+
+fn unreadable() -> Error {
+    Error::internal("a column of the memory store has another type than its schema says")
+}
