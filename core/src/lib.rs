@@ -6,6 +6,8 @@ mod message;
 pub mod engine;
 pub mod memory;
 pub mod prompt;
+pub mod session;
 
 pub use error::{Error, Result};
 pub use message::{Message, Role};
+pub use session::{Assistant, AssistantParams, Conversation, Overflow, Reply, Session, SessionParams, Turn};

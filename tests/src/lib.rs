@@ -1,1 +1,3 @@
-//! What the cross-crate tests share: where models are.
+//! What the cross-crate tests share: where models are, and engines to test with.
+
+pub mod fixtures;

@@ -1,1 +1,426 @@
-//! Runs the language model on its own thread.
+//! Runs the language model on its own thread: prompts in, streams of text out.
+//!
+//! Owns weights, contexts, KV caches, adapters and the chat template. Refuses to know about persons, memories or
+//! conversations as records: it sees messages and answers them. Every handle is a channel to one worker thread, so no
+//! lock is held while a model thinks, and any number of sessions can ask at once.
+
+pub mod estimate;
+pub mod gguf;
+pub mod template;
+pub mod threads;
+
+mod generation;
+mod governor;
+mod native;
+mod params;
+mod sampler;
+mod scoring;
+mod slots;
+mod snapshot;
+mod stream;
+mod text;
+mod tokens;
+mod worker;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use tokio::sync::{mpsc as async_mpsc, oneshot};
+
+pub use generation::GenerationObserver;
+pub use params::{Constraint, EngineParams, FlashAttention, KvType, SamplingParams};
+pub use scoring::Score;
+pub use slots::AdapterId;
+pub use stream::{CancelHandle, Generated, GenerationStats, StopReason, TokenStream};
+
+use crate::error::{Error, Result};
+use crate::message::Message;
+use estimate::MemoryEstimate;
+use generation::{ReplySink, Request};
+use governor::ThreadGovernor;
+use native::{Context, ContextParams, LoadParams, Model};
+use scoring::ScoreRequest;
+use slots::{AdapterSet, SequenceId};
+use stream::STREAM_CAPACITY;
+use template::{ChatTemplate, Segment};
+use worker::{Command, Waker, Worker};
+
+/// Rows of logits one decode may ask for; more would reserve vocabulary-sized buffers that chatting never uses
+/// (Llama-3: 0.5 MB a row).
+const N_OUTPUTS_MAX: u32 = 64;
+
+/// A loaded model and the thread that runs it. Cloning shares it; the last clone dropped ends the thread.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    waker: Waker,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    model: Arc<Model>,
+    template: ChatTemplate,
+    info: ModelInfo,
+    n_ctx: usize,
+    next_sequence: AtomicU64,
+}
+
+/// What is known of the loaded model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelInfo {
+    /// Name in the file, or the file's name.
+    pub name: String,
+    /// Architecture, such as `llama`.
+    pub architecture: String,
+    /// Number of parameters.
+    pub n_params: u64,
+    /// Tokens of context it was trained with.
+    pub n_ctx_train: u32,
+    /// Size of the vocabulary.
+    pub n_vocab: usize,
+    /// What was estimated before loading.
+    pub memory: MemoryEstimate,
+    /// BLAKE3 identity of the file, in hexadecimal.
+    pub fingerprint: String,
+}
+
+/// What a reply is asked for with.
+pub struct GenerateParams {
+    /// How tokens are drawn.
+    pub sampling: SamplingParams,
+    /// What form the reply must have.
+    pub constraint: Constraint,
+    /// Strings that end the reply; they are not part of it.
+    pub stop: Vec<String>,
+    /// Greatest length of the reply in tokens.
+    pub max_tokens: usize,
+    /// Adapters to apply, each with its scale.
+    pub adapters: Vec<(AdapterId, f32)>,
+    /// Follows the reply on the engine's thread.
+    pub observer: Option<Box<dyn GenerationObserver>>,
+}
+
+impl Default for GenerateParams {
+    fn default() -> Self {
+        Self {
+            sampling: SamplingParams::default(),
+            constraint: Constraint::None,
+            stop: Vec::new(),
+            max_tokens: 512,
+            adapters: Vec::new(),
+            observer: None,
+        }
+    }
+}
+
+impl Engine {
+    /// Checks the file and the memory, loads the model and starts its thread.
+    ///
+    /// # Errors
+    /// [`Error::ModelMissing`], [`Error::ModelCorrupt`] or [`Error::ModelIncompatible`] for the file,
+    /// [`Error::NotEnoughMemory`] before anything is loaded, [`Error::InvalidInput`] for the parameters.
+    pub fn open(params: &EngineParams) -> Result<Self> {
+        params.check()?;
+        let header = Arc::new(gguf::Header::read(&params.model)?);
+        let memory = MemoryEstimate::new(&header, params);
+        memory.check()?;
+        let fingerprint = gguf::fingerprint(&params.model)?;
+        let load = LoadParams { n_gpu_layers: params.n_gpu_layers, repack: params.repack };
+        let model = Arc::new(Model::load(&params.model, load)?);
+        let template = ChatTemplate::of(&header, &params.model, params.chat_template.as_deref())?;
+        let info = model_info(&model, &header, &params.model, memory, &fingerprint);
+
+        let abort = Arc::new(AtomicBool::new(false));
+        let most_threads = params.n_threads.unwrap_or_else(threads::performance_core_count);
+        let context = Context::new(&model, context_params(params, most_threads), Arc::clone(&abort))?;
+        let governor = params.n_threads.is_none().then(|| ThreadGovernor::new(most_threads));
+        let (commands, inbox) = mpsc::channel();
+        let worker = Worker::new(context, inbox, header, fingerprint, governor);
+        let thread = std::thread::Builder::new()
+            .name("aloekit-engine".into())
+            .spawn(move || worker.run())
+            .map_err(|e| Error::internal(format_args!("cannot start the engine's thread: {e}")))?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                waker: Waker { commands, abort },
+                thread: Mutex::new(Some(thread)),
+                model,
+                template,
+                info,
+                n_ctx: params.n_ctx as usize,
+                next_sequence: AtomicU64::new(1),
+            }),
+        })
+    }
+
+    /// What is known of the loaded model.
+    #[must_use]
+    pub fn info(&self) -> &ModelInfo {
+        &self.shared.info
+    }
+
+    /// Tokens of context shared by all sequences.
+    #[must_use]
+    pub fn n_ctx(&self) -> usize {
+        self.shared.n_ctx
+    }
+
+    /// A new sequence: a KV cache of its own, reused from prompt to prompt.
+    #[must_use]
+    pub fn sequence(&self) -> Sequence {
+        let id = SequenceId(self.shared.next_sequence.fetch_add(1, Ordering::Relaxed));
+        Sequence { id, engine: self.clone() }
+    }
+
+    /// Tokens that this text takes as a message's content.
+    #[must_use]
+    pub fn count_tokens(&self, text: &str) -> usize {
+        self.shared.model.safe().vocab().tokenize(text.as_bytes(), false, false).len()
+    }
+
+    /// Tokens that these messages take as a prompt, the template's own included.
+    ///
+    /// # Errors
+    /// [`Error::ModelIncompatible`] when the template cannot express them.
+    pub fn count_prompt_tokens(&self, messages: &[Message]) -> Result<usize> {
+        Ok(tokens::tokenize(&self.shared.model, &self.render(messages)?, &[]).len())
+    }
+
+    /// Log-probability of each continuation as the assistant's answer to these messages, in nats.
+    ///
+    /// # Errors
+    /// [`Error::ContextExceeded`] when prompt and continuation do not fit, [`Error::Cancelled`], [`Error::Closed`].
+    pub async fn score(
+        &self,
+        messages: &[Message],
+        continuations: Vec<String>,
+        adapters: Vec<(AdapterId, f32)>,
+    ) -> Result<Vec<Score>> {
+        self.ask_score(messages, continuations, adapters)?.await.unwrap_or(Err(Error::Closed))
+    }
+
+    /// [`Engine::score`] for a thread that may block.
+    ///
+    /// # Errors
+    /// As [`Engine::score`].
+    pub fn blocking_score(
+        &self,
+        messages: &[Message],
+        continuations: Vec<String>,
+        adapters: Vec<(AdapterId, f32)>,
+    ) -> Result<Vec<Score>> {
+        self.ask_score(messages, continuations, adapters)?.blocking_recv().unwrap_or(Err(Error::Closed))
+    }
+
+    fn ask_score(
+        &self,
+        messages: &[Message],
+        continuations: Vec<String>,
+        adapters: Vec<(AdapterId, f32)>,
+    ) -> Result<oneshot::Receiver<Result<Vec<Score>>>> {
+        let segments = self.render(messages)?;
+        let (reply, answer) = oneshot::channel();
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let adapters = AdapterSet(adapters.into());
+        self.send(Command::Score(Box::new(ScoreRequest { segments, continuations, adapters, cancelled, reply })))?;
+        Ok(answer)
+    }
+
+    /// Loads a LoRA adapter (GGUF) made for this model; it has no effect until a request names it.
+    ///
+    /// # Errors
+    /// [`Error::AdapterMismatch`] when it does not fit, [`Error::ModelMissing`] or [`Error::ModelCorrupt`] for the file.
+    pub async fn load_adapter(&self, path: &Path) -> Result<AdapterId> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::LoadAdapter { path: path.to_owned(), reply })?;
+        answer.await.unwrap_or(Err(Error::Closed))
+    }
+
+    /// [`Engine::load_adapter`] for a thread that may block.
+    ///
+    /// # Errors
+    /// As [`Engine::load_adapter`].
+    pub fn blocking_load_adapter(&self, path: &Path) -> Result<AdapterId> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::LoadAdapter { path: path.to_owned(), reply })?;
+        answer.blocking_recv().unwrap_or(Err(Error::Closed))
+    }
+
+    /// Frees an adapter.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] while a reply uses it.
+    pub async fn unload_adapter(&self, id: AdapterId) -> Result<()> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::UnloadAdapter { id, reply })?;
+        answer.await.unwrap_or(Err(Error::Closed))
+    }
+
+    /// Ends what runs, frees the model and waits for the thread. Later calls answer [`Error::Closed`].
+    pub fn close(&self) {
+        self.shared.close();
+    }
+
+    fn render(&self, messages: &[Message]) -> Result<Vec<Segment>> {
+        self.shared.template.render(messages)
+    }
+
+    fn send(&self, command: Command) -> Result<()> {
+        self.shared.waker.commands.send(command).map_err(|_| Error::Closed)
+    }
+}
+
+impl Shared {
+    fn close(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(thread) = thread else { return };
+        let _ = self.waker.commands.send(Command::Close);
+        self.waker.interrupt();
+        // The last handle may be dropped by an observer, on the engine's own thread.
+        if thread.thread().id() != std::thread::current().id() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// A conversation's KV cache: what the last prompt and reply left is not computed again. Dropping it frees the cells.
+#[derive(Debug)]
+pub struct Sequence {
+    id: SequenceId,
+    engine: Engine,
+}
+
+impl Sequence {
+    /// The engine it belongs to.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Starts a reply to these messages.
+    ///
+    /// # Errors
+    /// [`Error::ModelIncompatible`] when the template cannot express the messages, [`Error::InvalidInput`] for the
+    /// parameters, [`Error::Closed`]; what goes wrong later comes with [`TokenStream::finish`].
+    pub fn generate(&self, messages: &[Message], params: GenerateParams) -> Result<TokenStream> {
+        let (pieces, piece_stream) = async_mpsc::channel(STREAM_CAPACITY);
+        let (outcome, outcome_receiver) = oneshot::channel();
+        let (cancel, paused) = self.ask(messages, params, Some(pieces), Some(outcome))?;
+        Ok(TokenStream { pieces: piece_stream, outcome: outcome_receiver, cancel, paused })
+    }
+
+    /// Starts a reply that only the observer in `params` follows; it goes on when the handle is dropped.
+    ///
+    /// # Errors
+    /// As [`Sequence::generate`].
+    pub fn generate_detached(&self, messages: &[Message], params: GenerateParams) -> Result<CancelHandle> {
+        self.ask(messages, params, None, None).map(|(cancel, _)| cancel)
+    }
+
+    fn ask(
+        &self,
+        messages: &[Message],
+        params: GenerateParams,
+        pieces: Option<async_mpsc::Sender<String>>,
+        outcome: Option<oneshot::Sender<Result<Generated>>>,
+    ) -> Result<(CancelHandle, Arc<AtomicBool>)> {
+        params.sampling.check()?;
+        if params.max_tokens == 0 {
+            return Err(Error::InvalidInput { what: "max_tokens", reason: "it must be at least 1".into() });
+        }
+        let asked_at = Instant::now();
+        let segments = self.engine.render(messages)?;
+        let (cancelled, paused) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let cancel = CancelHandle { cancelled: Arc::clone(&cancelled), waker: self.engine.shared.waker.clone() };
+        let reply =
+            ReplySink { pieces, outcome, observer: params.observer, cancelled, paused: Arc::clone(&paused) };
+        let request = Request {
+            sequence: self.id,
+            segments,
+            sampling: params.sampling,
+            constraint: params.constraint,
+            stop: params.stop,
+            max_tokens: params.max_tokens,
+            adapters: AdapterSet(params.adapters.into()),
+            reply,
+            asked_at,
+        };
+        self.engine.send(Command::Generate(Box::new(request)))?;
+        Ok((cancel, paused))
+    }
+
+    /// The KV state in a container with checksum and fingerprint; `None` when there is nothing to save.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn blocking_snapshot(&self) -> Result<Option<Vec<u8>>> {
+        let (reply, answer) = oneshot::channel();
+        self.engine.send(Command::Snapshot { sequence: self.id, reply })?;
+        answer.blocking_recv().map_err(|_| Error::Closed)
+    }
+
+    /// Puts a saved KV state back; answers with the tokens restored, 0 when it is damaged or made with something else.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn blocking_restore(&self, snapshot: Vec<u8>, adapters: Vec<(AdapterId, f32)>) -> Result<usize> {
+        let (reply, answer) = oneshot::channel();
+        let adapters = AdapterSet(adapters.into());
+        self.engine.send(Command::Restore { sequence: self.id, adapters, bytes: snapshot, reply })?;
+        answer.blocking_recv().map_err(|_| Error::Closed)
+    }
+
+    /// Drops the KV state: the next prompt is computed from its first token.
+    pub fn clear(&self) {
+        let _ = self.engine.send(Command::Release(self.id));
+    }
+}
+
+impl Drop for Sequence {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+fn context_params(params: &EngineParams, n_threads: u32) -> ContextParams {
+    ContextParams {
+        n_ctx: params.n_ctx,
+        n_batch: params.n_batch,
+        n_ubatch: params.n_batch.min(512),
+        n_seq_max: params.n_sessions + 1, // one spare: where the tail of a shifted conversation waits
+        n_outputs_max: N_OUTPUTS_MAX.max(params.n_sessions),
+        n_threads,
+        kv_type: params.kv_type,
+        flash_attention: params.flash_attention,
+        offload: params.n_gpu_layers > 0,
+    }
+}
+
+fn model_info(
+    model: &Model,
+    header: &gguf::Header,
+    path: &Path,
+    memory: MemoryEstimate,
+    fingerprint: &[u8; 32],
+) -> ModelInfo {
+    let file_name = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    ModelInfo {
+        name: header.str("general.name").map_or(file_name, str::to_owned),
+        architecture: header.architecture().to_owned(),
+        n_params: model.safe().n_params(),
+        n_ctx_train: model.safe().n_ctx_train(),
+        n_vocab: usize::try_from(model.safe().n_vocab()).unwrap_or(0),
+        memory,
+        fingerprint: blake3::Hash::from_bytes(*fingerprint).to_hex().to_string(),
+    }
+}

@@ -1,0 +1,133 @@
+//! The entry point of an app: a model, a memory and the sessions that join them.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::background::Background;
+use super::snapshots::Snapshots;
+use super::{Session, SessionParams};
+use crate::engine::{AdapterId, Engine, EngineParams};
+use crate::error::Result;
+use crate::memory::{Embedder, MemoryParams, MemoryStore};
+
+/// What an assistant is made of.
+pub struct AssistantParams {
+    /// The model and how it runs.
+    pub engine: EngineParams,
+    /// Where memory and conversations are kept.
+    pub memory: MemoryParams,
+    /// What finds memories by meaning; without it they are found by words alone.
+    pub embedder: Option<Arc<dyn Embedder>>,
+    /// Folder of KV snapshots, so that the next launch needs no prefill; `None` keeps none.
+    pub snapshots: Option<PathBuf>,
+}
+
+/// A loaded model with a memory of its user. Cloning shares it.
+#[derive(Debug, Clone)]
+pub struct Assistant {
+    pub(super) shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) engine: Engine,
+    pub(super) memory: MemoryStore,
+    pub(super) background: Background,
+    pub(super) snapshots: Option<Snapshots>,
+    /// Grows when something is forgotten: sessions then read their conversation anew.
+    pub(super) erasures: AtomicU64,
+    adapters: Mutex<Vec<(PathBuf, AdapterId)>>,
+}
+
+impl Assistant {
+    /// Opens the memory, loads the model and starts the threads. Blocks until the model is loaded.
+    ///
+    /// # Errors
+    /// Those of [`MemoryStore::open`] and [`Engine::open`].
+    pub fn open(params: AssistantParams) -> Result<Self> {
+        let memory = MemoryStore::open(params.memory, params.embedder)?;
+        let engine = Engine::open(&params.engine)?;
+        Self::from_parts(engine, memory, params.snapshots)
+    }
+
+    /// An assistant of an engine and a memory that are open already.
+    ///
+    /// # Errors
+    /// [`crate::Error::Internal`] when no thread can be started.
+    pub fn from_parts(engine: Engine, memory: MemoryStore, snapshots: Option<PathBuf>) -> Result<Self> {
+        let shared = Shared {
+            engine,
+            memory,
+            background: Background::start()?,
+            snapshots: snapshots.map(Snapshots::new),
+            erasures: AtomicU64::new(0),
+            adapters: Mutex::new(Vec::new()),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Starts or resumes a conversation. Reads its text and, where there is one, its KV snapshot.
+    ///
+    /// # Errors
+    /// Those of the store and of the adapters named; [`crate::Error::InvalidInput`] for the parameters.
+    pub fn session(&self, params: SessionParams) -> Result<Session> {
+        Session::open(self, params)
+    }
+
+    /// The model.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.shared.engine
+    }
+
+    /// The store of conversations and memories, for reading. Forget through [`Assistant::forget`] and
+    /// [`Assistant::erase_all`], which reach snapshots and open sessions too.
+    #[must_use]
+    pub fn memory(&self) -> &MemoryStore {
+        &self.shared.memory
+    }
+
+    /// Forgets one memory: its text, its vector, every prompt and snapshot that held it.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotFound`] when there is none with this id; those of the store and of deleting files.
+    pub fn forget(&self, id: i64) -> Result<()> {
+        self.shared.memory.forget(id)?;
+        self.after_erasure()
+    }
+
+    /// Erases memories, conversations and snapshots: nothing of the user is left.
+    ///
+    /// # Errors
+    /// Those of the store and of deleting files.
+    pub fn erase_all(&self) -> Result<()> {
+        self.shared.memory.erase_all()?;
+        self.after_erasure()
+    }
+
+    fn after_erasure(&self) -> Result<()> {
+        self.shared.erasures.fetch_add(1, Ordering::SeqCst);
+        self.shared.snapshots.as_ref().map_or(Ok(()), Snapshots::erase)
+    }
+
+    /// Finishes what is being recorded, stops the engine and frees the model. Open replies end with
+    /// [`crate::Error::Closed`].
+    pub fn close(&self) {
+        self.shared.engine.close();
+        self.shared.background.close();
+    }
+}
+
+impl Shared {
+    /// The adapter in this file, loaded once for all sessions.
+    pub(super) fn adapter(&self, path: &Path) -> Result<AdapterId> {
+        let mut adapters = self.adapters.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, id)) = adapters.iter().find(|(loaded, _)| loaded == path) {
+            return Ok(*id);
+        }
+        let id = self.engine.blocking_load_adapter(path)?;
+        adapters.push((path.to_owned(), id));
+        Ok(id)
+    }
+}

@@ -1,0 +1,387 @@
+//! One turn of a conversation, end to end: recall, compose, generate, record.
+//!
+//! Joins engine, memory and prompt, which do not know each other. The user's words are durable before generation
+//! starts; what comes of the reply is recorded whether or not anybody reads it.
+
+mod assistant;
+mod background;
+mod record;
+mod reply;
+mod snapshots;
+mod transcript;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use assistant::{Assistant, AssistantParams};
+pub use reply::{Reply, Turn};
+
+use crate::engine::{AdapterId, Constraint, GenerateParams, SamplingParams, Sequence};
+use crate::error::{Error, Result};
+use crate::memory::{ConversationId, Recalled, RetrieveLimits, TurnOptions};
+use crate::prompt::{Costs, Plan, PromptParts, Quoted, TokenBudget, recalled_block};
+use assistant::Shared;
+use record::Recorder;
+use transcript::Transcript;
+
+/// What the model is told when the app gives no instructions of its own.
+pub const DEFAULT_SYSTEM_PROMPT: &str = "You are a warm and attentive companion. You talk like a good friend: short, \
+     natural, concrete. You fit your answers to what you know of the person without making a show of it.";
+
+/// Which conversation a session continues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Conversation {
+    /// The newest one, or a new one if there is none.
+    #[default]
+    Latest,
+    /// A new one.
+    New,
+    /// This one.
+    Id(ConversationId),
+}
+
+/// What happens when a conversation outgrows the context. The instructions and the newest message are never lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Overflow {
+    /// Older turns are summarised while the device is idle, then leave the prompt; the KV cache of the newer ones is
+    /// shifted, not computed again.
+    #[default]
+    Summarise,
+    /// The oldest turns leave the prompt.
+    DropOldest,
+    /// [`Error::ContextExceeded`].
+    Error,
+}
+
+impl Overflow {
+    /// Refuses a plan that leaves turns out where they must all stay.
+    fn check(self, plan: &Plan, costs: &Costs, budget: &TokenBudget) -> Result<()> {
+        if self != Self::Error || plan.history_from == 0 {
+            return Ok(());
+        }
+        let required_tokens = costs.fixed + costs.history.iter().sum::<usize>() + budget.reply_reserve;
+        Err(Error::ContextExceeded { required_tokens, available_tokens: budget.n_ctx })
+    }
+}
+
+/// How a session talks.
+#[derive(Debug, Clone)]
+pub struct SessionParams {
+    /// The conversation to continue.
+    pub conversation: Conversation,
+    /// Instructions of the app.
+    pub system_prompt: String,
+    /// How tokens are drawn.
+    pub sampling: SamplingParams,
+    /// Greatest length of a reply in tokens; as much of the context is kept free for it.
+    pub max_reply_tokens: usize,
+    /// Strings that end a reply.
+    pub stop: Vec<String>,
+    /// What form replies must have.
+    pub constraint: Constraint,
+    /// What happens when the conversation outgrows the context.
+    pub overflow: Overflow,
+    /// Whether what the user says is remembered beyond this conversation.
+    pub remember: bool,
+    /// Whether memories are recalled.
+    pub recall: bool,
+    /// Share of the context that recalled memories may take, 0 to 1.
+    pub memory_share: f32,
+    /// Greatest number of memories recalled for a message.
+    pub max_recalled: usize,
+    /// LoRA adapters (GGUF), each with its scale.
+    pub adapters: Vec<(PathBuf, f32)>,
+}
+
+impl Default for SessionParams {
+    fn default() -> Self {
+        Self {
+            conversation: Conversation::Latest,
+            system_prompt: DEFAULT_SYSTEM_PROMPT.to_owned(),
+            sampling: SamplingParams::default(),
+            max_reply_tokens: 384,
+            stop: Vec::new(),
+            constraint: Constraint::None,
+            overflow: Overflow::default(),
+            remember: true,
+            recall: true,
+            memory_share: 0.15,
+            max_recalled: 6,
+            adapters: Vec::new(),
+        }
+    }
+}
+
+/// A conversation that can be continued. One reply at a time; several sessions can talk at once.
+#[derive(Debug)]
+pub struct Session {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    shared: Arc<Shared>,
+    conversation: ConversationId,
+    sequence: Sequence,
+    /// Whether a reply is being generated or recorded.
+    busy: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    params: SessionParams,
+    adapters: Vec<(AdapterId, f32)>,
+    transcript: Transcript,
+    /// The count of erasures that `transcript` reflects.
+    erasures: u64,
+}
+
+impl Session {
+    pub(crate) fn open(assistant: &Assistant, params: SessionParams) -> Result<Self> {
+        check(&params, assistant.engine().n_ctx())?;
+        let shared = Arc::clone(&assistant.shared);
+        let sequence = shared.engine.sequence();
+        let inner = shared.clone().background.run_blocking(move || Inner::open(shared, sequence, params))?;
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The conversation that is continued.
+    #[must_use]
+    pub fn conversation(&self) -> ConversationId {
+        self.inner.conversation
+    }
+
+    /// Sends a message; the reply comes as a stream. When this returns, the message is durable.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] for an empty message, [`Error::Busy`] while another reply is under way,
+    /// [`Error::ContextExceeded`] when the message does not fit (it is not stored then); those of the store.
+    pub async fn send(&mut self, text: &str) -> Result<Reply> {
+        if self.inner.busy.swap(true, Ordering::SeqCst) {
+            return Err(Error::Busy);
+        }
+        let (inner, text) = (Arc::clone(&self.inner), text.trim().to_owned());
+        let started = self.inner.shared.background.run(move || {
+            let started = Inner::start(&inner, text);
+            if started.is_err() {
+                inner.busy.store(false, Ordering::SeqCst);
+            }
+            started
+        });
+        started.await
+    }
+
+    /// Whether what the user says from now on is remembered beyond this conversation.
+    pub fn set_remember(&mut self, remember: bool) {
+        self.inner.state().params.remember = remember;
+    }
+
+    /// Draws the tokens of the next replies this way.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] for a value out of range.
+    pub fn set_sampling(&mut self, sampling: SamplingParams) -> Result<()> {
+        sampling.check()?;
+        self.inner.state().params.sampling = sampling;
+        Ok(())
+    }
+
+    /// Uses these adapters, each with its scale, from the next reply on; none clears them.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] while a reply is under way; [`Error::AdapterMismatch`] and file errors leave the old ones on.
+    pub fn set_adapters(&mut self, adapters: Vec<(PathBuf, f32)>) -> Result<()> {
+        if self.inner.busy.load(Ordering::SeqCst) {
+            return Err(Error::Busy);
+        }
+        let inner = Arc::clone(&self.inner);
+        self.inner.shared.background.run_blocking(move || {
+            let loaded = load_adapters(&inner.shared, &adapters)?;
+            let mut state = inner.state();
+            state.params.adapters = adapters;
+            state.adapters = loaded;
+            Ok(())
+        })
+    }
+
+    /// Saves the KV snapshot, so that the next launch needs no prefill. Waits for a reply that is being recorded.
+    ///
+    /// # Errors
+    /// [`Error::StorageFull`] or [`Error::Io`] when the file cannot be written, [`Error::Closed`].
+    pub fn save_snapshot(&self) -> Result<()> {
+        let inner = Arc::clone(&self.inner);
+        self.inner.shared.background.run_blocking(move || inner.save_snapshot())
+    }
+
+    /// Saves the snapshot and frees the KV cache.
+    ///
+    /// # Errors
+    /// As [`Session::save_snapshot`]; the session is closed all the same.
+    pub fn close(self) -> Result<()> {
+        self.save_snapshot()
+    }
+}
+
+impl Inner {
+    fn open(shared: Arc<Shared>, sequence: Sequence, params: SessionParams) -> Result<Self> {
+        let conversation = match params.conversation {
+            Conversation::New => shared.memory.create_conversation()?,
+            Conversation::Id(id) => id,
+            Conversation::Latest => match shared.memory.latest_conversation()? {
+                Some(id) => id,
+                None => shared.memory.create_conversation()?,
+            },
+        };
+        let erasures = shared.erasures.load(Ordering::SeqCst);
+        let transcript = Transcript::load(&shared.memory, conversation)?;
+        let adapters = load_adapters(&shared, &params.adapters)?;
+        if let Some(snapshot) = shared.snapshots.as_ref().and_then(|s| s.load(conversation.0)) {
+            let restored = sequence.blocking_restore(snapshot, adapters.clone())?;
+            tracing::debug!(restored, "tokens of KV cache restored");
+        }
+        let state = Mutex::new(State { params, adapters, transcript, erasures });
+        Ok(Self { shared, conversation, sequence, busy: AtomicBool::new(false), state })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Records the message, composes the prompt and starts the reply. Runs on the background thread.
+    fn start(self: &Arc<Self>, text: String) -> Result<Reply> {
+        if text.is_empty() {
+            return Err(Error::InvalidInput { what: "message", reason: "it is empty".into() });
+        }
+        let mut guard = self.state();
+        let state = &mut *guard;
+        self.reload_if_erased(state)?;
+        let budget = self.budget(&state.params);
+        let costs = state.transcript.costs(&self.shared.engine, &state.params.system_prompt, &text)?;
+        state.params.overflow.check(&budget.plan(&costs)?, &costs, &budget)?;
+
+        let (turn, facts) = self.record_message(&state.params, &text, &budget)?;
+        let recalled = self.quote(state, turn, &facts)?;
+        let plan = self.make_room(state, costs, recalled.as_deref(), &budget)?;
+        let parts = PromptParts {
+            system: &state.params.system_prompt,
+            summary: state.transcript.summary(),
+            history: state.transcript.turns(),
+            recalled: recalled.as_deref(),
+            user: &text,
+        };
+        let messages = parts.messages();
+        let quoted = recalled.is_some().then(|| facts.iter().map(|fact| fact.id).collect()).unwrap_or_default();
+        state.transcript.begin(turn, recalled, text.clone(), quoted);
+        let (recorder, recorded) = Recorder::new(Arc::clone(self), turn, plan.prompt_tokens);
+        let params = GenerateParams {
+            sampling: state.params.sampling.clone(),
+            constraint: state.params.constraint.clone(),
+            stop: state.params.stop.clone(),
+            max_tokens: state.params.max_reply_tokens,
+            adapters: state.adapters.clone(),
+            observer: Some(Box::new(recorder)),
+        };
+        let stream = self.sequence.generate(&messages, params)?;
+        Ok(Reply::new(stream, recorded, turn, text, facts))
+    }
+
+    /// Makes the message durable; answers with its turn and the memories that matter to it, as many as are affordable.
+    fn record_message(
+        &self,
+        params: &SessionParams,
+        text: &str,
+        budget: &TokenBudget,
+    ) -> Result<(i64, Vec<Recalled>)> {
+        let max_count = if params.recall { params.max_recalled } else { 0 };
+        let options = TurnOptions {
+            remember: params.remember.into(),
+            recall: RetrieveLimits { max_count, ..RetrieveLimits::default() },
+            ..TurnOptions::default()
+        };
+        let begun = self.shared.memory.begin_turn(self.conversation, text, &options)?;
+        if let Some(error) = begun.embedding_failure {
+            tracing::warn!(%error, "the turn is stored without its vector");
+        }
+        let mut room = budget.memory_room();
+        let fits = |fact: &Recalled| {
+            let cost = self.shared.engine.count_tokens(&fact.words) + QUOTATION_OVERHEAD;
+            room.checked_sub(cost).map(|rest| room = rest).is_some()
+        };
+        Ok((begun.turn, begun.recalled.into_iter().take_while(fits).collect()))
+    }
+
+    /// The block that quotes memories which do not stand in the prompt already; noted with the turn.
+    fn quote(&self, state: &State, turn: i64, facts: &[Recalled]) -> Result<Option<String>> {
+        let fresh: Vec<_> = facts.iter().filter(|fact| !state.transcript.shows(fact)).collect();
+        let quoted: Vec<_> = fresh.iter().map(|fact| Quoted { words: &fact.words, turn: fact.turn }).collect();
+        let block = recalled_block(&quoted);
+        if let Some(block) = &block {
+            let ids: Vec<_> = fresh.iter().map(|fact| fact.id).collect();
+            self.shared.memory.attach_recalled(turn, block, &ids)?;
+        }
+        Ok(block)
+    }
+
+    /// Takes the oldest turns out of the prompt when the newest, with what is quoted for it, does not fit beside them.
+    fn make_room(
+        &self,
+        state: &mut State,
+        mut costs: Costs,
+        recalled: Option<&str>,
+        budget: &TokenBudget,
+    ) -> Result<Plan> {
+        let overhead = state.transcript.message_overhead();
+        costs.fixed += recalled.map_or(0, |block| self.shared.engine.count_tokens(block) + overhead);
+        let plan = budget.plan(&costs)?;
+        if plan.history_from > 0 {
+            state.transcript.drop_oldest(plan.history_from, &self.shared.memory, self.conversation)?;
+        }
+        Ok(plan)
+    }
+
+    fn budget(&self, params: &SessionParams) -> TokenBudget {
+        TokenBudget {
+            n_ctx: self.shared.engine.n_ctx(),
+            reply_reserve: params.max_reply_tokens,
+            memory_share: params.memory_share,
+        }
+    }
+
+    fn reload_if_erased(&self, state: &mut State) -> Result<()> {
+        let erasures = self.shared.erasures.load(Ordering::SeqCst);
+        if erasures != state.erasures {
+            state.transcript = Transcript::load(&self.shared.memory, self.conversation)?;
+            state.erasures = erasures;
+        }
+        Ok(())
+    }
+
+    fn save_snapshot(&self) -> Result<()> {
+        let Some(snapshots) = &self.shared.snapshots else { return Ok(()) };
+        match self.sequence.blocking_snapshot()? {
+            Some(bytes) => snapshots.save(self.conversation.0, &bytes),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Tokens that a quotation's dash, quotes and turn number take.
+const QUOTATION_OVERHEAD: usize = 10;
+
+fn load_adapters(shared: &Shared, adapters: &[(PathBuf, f32)]) -> Result<Vec<(AdapterId, f32)>> {
+    adapters.iter().map(|(path, scale)| shared.adapter(path).map(|id| (id, *scale))).collect()
+}
+
+fn check(params: &SessionParams, n_ctx: usize) -> Result<()> {
+    params.sampling.check()?;
+    if params.max_reply_tokens == 0 || params.max_reply_tokens >= n_ctx {
+        let reason = format!("{} is outside 1 to {}", params.max_reply_tokens, n_ctx - 1);
+        return Err(Error::InvalidInput { what: "max_reply_tokens", reason });
+    }
+    if let Some((_, scale)) = params.adapters.iter().find(|(_, scale)| !scale.is_finite()) {
+        return Err(Error::InvalidInput { what: "adapter scale", reason: format!("{scale} is not a number") });
+    }
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! A reply as the app reads it, and the turn that comes of it.
+
+use serde::Serialize;
+use tokio::sync::oneshot;
+
+use crate::engine::{CancelHandle, GenerationStats, StopReason, TokenStream};
+use crate::error::{Error, Result};
+use crate::memory::Recalled;
+
+/// A finished turn.
+#[derive(Debug, Clone, Serialize)]
+pub struct Turn {
+    /// Number of the turn in this store, from 1, growing across conversations and launches.
+    pub turn: i64,
+    /// What the user said.
+    pub user: String,
+    /// What was answered.
+    pub reply: String,
+    /// The memories that the reply was given, strongest first.
+    pub facts: Vec<Recalled>,
+    /// What it cost.
+    pub stats: GenerationStats,
+    /// Why the reply ended.
+    pub stop: StopReason,
+}
+
+/// A reply being generated. Dropping it cancels; what was generated is recorded as a partial reply.
+#[derive(Debug)]
+pub struct Reply {
+    stream: TokenStream,
+    recorded: oneshot::Receiver<Result<()>>,
+    turn: i64,
+    user: String,
+    facts: Vec<Recalled>,
+}
+
+impl Reply {
+    pub(super) fn new(
+        stream: TokenStream,
+        recorded: oneshot::Receiver<Result<()>>,
+        turn: i64,
+        user: String,
+        facts: Vec<Recalled>,
+    ) -> Self {
+        Self { stream, recorded, turn, user, facts }
+    }
+
+    /// The number of the turn being answered.
+    #[must_use]
+    pub fn turn(&self) -> i64 {
+        self.turn
+    }
+
+    /// The memories that the reply was given, strongest first.
+    #[must_use]
+    pub fn facts(&self) -> &[Recalled] {
+        &self.facts
+    }
+
+    /// The next piece of text, whole characters only; `None` at the end. Errors come with [`Reply::finish`].
+    ///
+    /// # Errors
+    /// None today; the signature leaves room for a stream that fails midway.
+    pub async fn next(&mut self) -> Result<Option<String>> {
+        Ok(self.stream.next().await)
+    }
+
+    /// A handle that ends this reply from any thread.
+    #[must_use]
+    pub fn cancel_handle(&self) -> CancelHandle {
+        self.stream.cancel_handle()
+    }
+
+    /// Waits for the end; when this returns, the reply is recorded and the session takes the next message.
+    ///
+    /// # Errors
+    /// What stopped the generation, or what kept the store from recording it.
+    pub async fn finish(self) -> Result<Turn> {
+        let generated = self.stream.finish().await;
+        let recorded = self.recorded.await.unwrap_or(Err(Error::Closed));
+        let generated = generated?;
+        recorded?;
+        Ok(Turn {
+            turn: self.turn,
+            user: self.user,
+            reply: generated.text,
+            facts: self.facts,
+            stats: generated.stats,
+            stop: generated.stop,
+        })
+    }
+}
