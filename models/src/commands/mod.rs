@@ -1,0 +1,3 @@
+//! One file or folder a verb of the command line.
+
+pub(crate) mod models;
