@@ -34,6 +34,9 @@ pub(crate) enum Error {
     #[error("{reason}")]
     Usage { reason: String, hint: Option<String> },
 
+    #[error("{failed} {} of the script did not go well", if *failed == 1 { "line" } else { "lines" })]
+    ScriptFailed { failed: usize, exit_code: u8 },
+
     #[error("{host} cannot be reached: {reason}")]
     Network { host: String, reason: String },
 
@@ -134,6 +137,7 @@ impl Error {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Internal { .. } | Self::Core(aloekit::Error::Internal { .. }) => 2,
+            Self::ScriptFailed { exit_code, .. } => *exit_code,
             _ => 1,
         }
     }
@@ -165,6 +169,7 @@ impl Error {
             Self::NoFileForTarget { .. } => "name a library of your own in the configuration file",
             Self::UnsafePath { .. } => "remove it, then pull again",
             Self::SettingsInvalid { .. } => "correct the configuration file, or name another with --config",
+            Self::ScriptFailed { .. } => "the messages above say which and why",
             Self::Network { .. } => "check the connection and proxy; HF_ENDPOINT names a mirror",
             Self::Stalled { .. } | Self::CutOff { .. } => "run it again: the download goes on where it stopped",
             Self::Status { .. } => "try again later, or name a mirror with HF_ENDPOINT",

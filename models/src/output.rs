@@ -103,6 +103,7 @@ impl Output {
             return Spinner(ProgressBar::hidden());
         }
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        bar.set_style(ProgressStyle::default_spinner());
         bar.set_message(words.to_owned());
         bar.enable_steady_tick(Duration::from_millis(100));
         Spinner(bar)

@@ -63,7 +63,8 @@ impl Models<'_> {
         let mut wanted = self.named(names)?;
         wanted.extend(self.catalogue.defaults().filter(|_| defaults));
         for manifest in wanted {
-            if !self.store.ensure(manifest)? {
+            // Said of what was named; the set-up asks for the defaults each time and would say it each time.
+            if !self.store.ensure(manifest)? && !defaults {
                 self.output.note(&format!("{} is here", manifest.id));
             }
         }

