@@ -85,7 +85,7 @@ pub(crate) enum Pooling {
     Mean,
     Cls,
     /// The graph pools by itself.
-    None,
+    InGraph,
 }
 
 /// One file of a model.

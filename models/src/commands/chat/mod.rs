@@ -133,7 +133,7 @@ impl Chat {
             Command::Forget(which) => self.forget(&which),
             Command::Export(file) => self.export(file.map(PathBuf::from)),
             Command::Erase { confirmed } => self.erase(confirmed),
-            Command::Stats => self.view.stats(self.last.as_ref(), self.session.conversation().into()),
+            Command::Stats => self.view.stats(self.last.as_ref(), self.session.conversation().0),
             Command::New => self.begin_new(),
             Command::Remember(on) => self.remember(on),
             Command::Help => self.view.help(),
@@ -147,8 +147,18 @@ impl Chat {
             Forget::Last => self.newest_memory()?,
             Forget::Text(text) => self.only_memory_with(text)?,
         };
-        self.assistant.memory().forget(id)?;
-        self.view.answer("forget", json!({"forgotten": [id]}), &format!("forgotten: [{id}]"))
+        let report = self.assistant.memory().forget(id)?;
+        let current = self.session.conversation();
+        if !report.conversations.is_empty() {
+            // What was computed from the forgotten words goes too: the session is rebuilt from what is left of the text.
+            self.remove_snapshots()?;
+            self.reopen(Start::Id(current.0))?;
+        }
+        if let Some(last) = &mut self.last {
+            last.facts.retain(|fact| !report.memories.contains(&fact.id));
+        }
+        let ids: Vec<_> = report.memories.iter().map(ToString::to_string).collect();
+        self.view.answer("forget", json!({"forgotten": report.memories}), &format!("forgotten: {}", ids.join(", ")))
     }
 
     fn newest_memory(&self) -> Result<i64> {
@@ -191,15 +201,10 @@ impl Chat {
             return Err(Error::usage("nothing was erased", "say /erase yes"));
         }
         self.assistant.memory().erase_all()?;
-        // KV snapshots hold conversations too, as numbers: they go before a new one is begun.
-        let snapshots = open::snapshots(&self.options.data);
-        match std::fs::remove_dir_all(&snapshots) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(snapshots, error)),
-            _ => {}
-        }
+        self.remove_snapshots()?;
         self.input.clear_history()?;
         self.last = None;
-        self.session = self.assistant.session(open::session(&self.options, Start::New, self.remember))?;
+        self.reopen(Start::New)?;
         self.view.answer("erase", json!({"erased": true}), "erased; a new conversation begins")
     }
 
@@ -212,10 +217,24 @@ impl Chat {
     }
 
     fn begin_new(&mut self) -> Result<()> {
-        self.session = self.assistant.session(open::session(&self.options, Start::New, self.remember))?;
+        self.reopen(Start::New)?;
         self.last = None;
-        let conversation: i64 = self.session.conversation().into();
+        let conversation: i64 = self.session.conversation().0;
         self.view.answer("new", json!({"conversation": conversation}), &format!("conversation {conversation}"))
+    }
+
+    fn reopen(&mut self, start: Start) -> Result<()> {
+        self.session = self.assistant.session(open::session(&self.options, start, self.remember))?;
+        Ok(())
+    }
+
+    /// KV snapshots hold conversations too, as numbers.
+    fn remove_snapshots(&self) -> Result<()> {
+        let snapshots = open::snapshots(&self.options.data);
+        match std::fs::remove_dir_all(&snapshots) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io(snapshots, error)),
+            _ => Ok(()),
+        }
     }
 
     fn remember(&mut self, on: bool) -> Result<()> {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aloekit::engine::{EngineParams, KvType, SamplingParams};
-use aloekit::memory::{Embedder, MemoryParams, OrtEmbedder, OrtEmbedderParams, Pooling, StorePath};
+use aloekit::memory::{Embedder, MemoryParams, OrtEmbedder, OrtEmbedderParams, Pooling};
 use aloekit::{Assistant, AssistantParams, Conversation, SessionParams};
 
 use super::options::{Generation, Options, Start};
@@ -24,7 +24,7 @@ pub(crate) fn assistant(options: &Options, settings: &Settings, output: Output) 
     private_folder(&options.data)?;
     let _spinner = output.spinner("loading");
     Ok(Assistant::open(AssistantParams {
-        memory: MemoryParams::new(StorePath::File(options.data.join("memory.db"))),
+        memory: MemoryParams::file(options.data.join("memory.db")),
         embedder,
         snapshots: Some(snapshots(&options.data)),
         ..AssistantParams::new(engine(model, &options.generation))
@@ -39,7 +39,7 @@ pub(crate) fn session(options: &Options, start: Start, remember: bool) -> Sessio
         conversation: match start {
             Start::Latest => Conversation::Latest,
             Start::New => Conversation::New,
-            Start::Id(id) => Conversation::Id(id.into()),
+            Start::Id(id) => Conversation::Id(id),
         },
         system_prompt: wanted.system.clone().unwrap_or(defaults.system_prompt),
         sampling: sampling(wanted, defaults.sampling),
@@ -107,7 +107,7 @@ impl Files<'_> {
             pooling: match embedding.pooling {
                 manifest::Pooling::Mean => Pooling::Mean,
                 manifest::Pooling::Cls => Pooling::Cls,
-                manifest::Pooling::None => Pooling::None,
+                manifest::Pooling::InGraph => Pooling::InGraph,
             },
             query_prefix: embedding.query_prefix.clone(),
             document_prefix: embedding.document_prefix.clone(),

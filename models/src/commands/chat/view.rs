@@ -1,7 +1,7 @@
 //! How a chat looks: JSON lines for programs, plain text for pipes, styled text for a terminal.
 
 use aloekit::Turn;
-use aloekit::memory::Recalled;
+use aloekit::memory::{Memory, Recalled};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -58,13 +58,23 @@ struct FailureLine {
     hint: Option<String>,
 }
 
-/// A memory as the commands show it: with what is needed to judge and to forget it.
+/// A memory behind a reply, as `/why` shows it.
 #[derive(Serialize)]
-struct MemoryLine<'a> {
+struct ReasonLine<'a> {
     id: i64,
     #[serde(flatten)]
     fact: FactLine<'a>,
     why: &'a str,
+}
+
+/// A memory as `/persona` shows it.
+#[derive(Serialize)]
+struct MemoryLine<'a> {
+    id: i64,
+    text: &'a str,
+    words: &'a str,
+    turn: i64,
+    kind: Value,
 }
 
 impl View {
@@ -154,20 +164,23 @@ impl View {
 
     /// The memories behind the last reply.
     pub(crate) fn why(&self, facts: &[Recalled]) -> Result<()> {
-        self.memories("why", facts, "the last reply used no memory", |fact| {
-            format!(
-                "[{}] {}\n    you said in turn {}: \"{}\"\n    {} (score {:.2})",
-                fact.id, fact.text, fact.turn, fact.words, fact.why, fact.score
-            )
-        })
+        let lines: Vec<_> = facts.iter().map(reason_line).collect::<Result<_>>()?;
+        let words = paragraphs(facts, "the last reply used no memory", |fact| {
+            let Recalled { id, text, turn, words, why, score, .. } = fact;
+            format!("[{id}] {text}\n    you said in turn {turn}: \"{words}\"\n    {why} (score {score:.2})")
+        });
+        self.answer("why", json!({"facts": lines}), &words)
     }
 
     /// Everything that is remembered.
-    pub(crate) fn persona(&self, memories: &[Recalled]) -> Result<()> {
-        self.memories("persona", memories, "nothing is remembered yet", |fact| {
-            let words = if fact.words == fact.text { String::new() } else { format!("\n    \"{}\"", fact.words) };
-            format!("[{}] {} (turn {}){words}", fact.id, fact.text, fact.turn)
-        })
+    pub(crate) fn persona(&self, memories: &[Memory]) -> Result<()> {
+        let lines: Vec<_> = memories.iter().map(memory_line).collect::<Result<_>>()?;
+        let words = paragraphs(memories, "nothing is remembered yet", |memory| {
+            let same = memory.words == memory.text;
+            let words = if same { String::new() } else { format!("\n    \"{}\"", memory.words) };
+            format!("[{}] {} (turn {}){words}", memory.id, memory.text, memory.turn)
+        });
+        self.answer("persona", json!({"facts": lines}), &words)
     }
 
     /// The answer of a command: `value` for programs, `words` for people.
@@ -211,13 +224,6 @@ impl View {
         let names: Vec<_> = COMMANDS.iter().map(|(name, ..)| *name).collect();
         self.answer("help", json!({"commands": names}), &format!("{}\n\nCtrl-C stops a reply.", words.join("\n")))
     }
-
-    fn memories(&self, name: &str, facts: &[Recalled], none: &str, words: impl Fn(&Recalled) -> String) -> Result<()> {
-        let lines: Vec<_> = facts.iter().map(memory_line).collect::<Result<_>>()?;
-        let words =
-            if facts.is_empty() { none.to_owned() } else { facts.iter().map(words).collect::<Vec<_>>().join("\n") };
-        self.answer(name, json!({"facts": lines}), &visible(&words))
-    }
 }
 
 fn fact_line(fact: &Recalled) -> Result<FactLine<'_>> {
@@ -225,8 +231,18 @@ fn fact_line(fact: &Recalled) -> Result<FactLine<'_>> {
     Ok(FactLine { text: &fact.text, words: &fact.words, turn: fact.turn, score: fact.score, kind })
 }
 
-fn memory_line(fact: &Recalled) -> Result<MemoryLine<'_>> {
-    Ok(MemoryLine { id: fact.id, fact: fact_line(fact)?, why: &fact.why })
+fn reason_line(fact: &Recalled) -> Result<ReasonLine<'_>> {
+    Ok(ReasonLine { id: fact.id, fact: fact_line(fact)?, why: &fact.why })
+}
+
+fn memory_line(memory: &Memory) -> Result<MemoryLine<'_>> {
+    let kind = serde_json::to_value(memory.kind).map_err(Error::internal)?;
+    Ok(MemoryLine { id: memory.id, text: &memory.text, words: &memory.words, turn: memory.turn, kind })
+}
+
+fn paragraphs<T>(items: &[T], none: &str, words: impl Fn(&T) -> String) -> String {
+    let words = if items.is_empty() { none.to_owned() } else { items.iter().map(words).collect::<Vec<_>>().join("\n") };
+    visible(&words)
 }
 
 fn stats_line(turn: &Turn) -> StatsLine {
