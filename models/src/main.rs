@@ -1,3 +1,54 @@
-//! The desktop tool `aloe`.
+//! The desktop tool `aloe`: grammar → settings → command → exit code.
 
-fn main() {}
+#![expect(dead_code, reason = "until commands::chat is declared: see commands/mod.rs")]
+
+mod cache;
+mod catalogue;
+mod cli;
+mod commands;
+mod error;
+mod manifest;
+mod output;
+mod pins;
+mod settings;
+mod source;
+mod store;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command};
+use crate::error::Result;
+use crate::output::Output;
+use crate::settings::Settings;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(refusal) => return refuse(&refusal),
+    };
+    let output = Output::new(cli.global.color, cli.global.quiet);
+    match run(cli, output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output.error(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run(cli: Cli, output: Output) -> Result<()> {
+    let settings = Settings::resolve(&cli.global)?;
+    match cli.command {
+        Command::Chat(_) => Err(error::Error::internal("chat is not wired in yet")),
+        Command::Models(command) => commands::models::run(command, &settings, output),
+    }
+}
+
+/// Help and version are answers; anything else is the user's mistake (clap alone would exit with 2).
+fn refuse(refusal: &clap::Error) -> ExitCode {
+    // clap writes to the stream that fits; where it is closed there is nobody to tell.
+    let _ = refusal.print();
+    if refusal.use_stderr() { ExitCode::from(1) } else { ExitCode::SUCCESS }
+}

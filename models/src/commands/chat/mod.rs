@@ -1,0 +1,266 @@
+//! `aloe chat`: lines in, replies out, and the commands that show and change what is remembered.
+//!
+//! The same loop runs a script, a pipe and a terminal; an error ends its turn and not the chat.
+
+mod input;
+mod interrupt;
+mod markdown;
+mod open;
+mod options;
+mod slash;
+mod view;
+
+use std::path::{Path, PathBuf};
+
+use aloekit::{Assistant, Session, Turn};
+use serde_json::json;
+
+use self::input::{Input, Read};
+use self::interrupt::Interrupts;
+use self::options::{Options, Start};
+use self::slash::{Command, Forget, Line};
+use self::view::View;
+use crate::cli::ChatArgs;
+use crate::error::{Error, Result};
+use crate::output::Output;
+use crate::settings::Settings;
+
+/// Opens the chat that `args` describe and runs it to its end.
+pub(crate) fn run(args: ChatArgs, settings: &Settings, output: Output) -> Result<()> {
+    let options = Options::resolve(args, settings)?;
+    let script_is_there = options.script.as_deref().is_none_or(|path| path == Path::new("-") || path.is_file());
+    if !script_is_there {
+        return Err(Error::usage("the script is not a file", "name a file, or - for stdin"));
+    }
+    let assistant = open::assistant(&options, settings, output)?;
+    let session = assistant.session(open::session(&options, options.start, options.memory))?;
+    let input = Input::open(options.script.as_deref(), &options.data)?;
+    let view = View::new(output, options.json, input.is_terminal());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(Error::internal)?;
+    let chat = Chat {
+        remember: options.memory,
+        interrupts: Interrupts::install()?,
+        last: None,
+        failures: Vec::new(),
+        runtime,
+        options,
+        assistant,
+        session,
+        input,
+        view,
+        output,
+    };
+    chat.run()
+}
+
+struct Chat {
+    options: Options,
+    assistant: Assistant,
+    session: Session,
+    input: Input,
+    view: View,
+    output: Output,
+    interrupts: Interrupts,
+    runtime: tokio::runtime::Runtime,
+    remember: bool,
+    last: Option<Turn>,
+    /// Exit codes of what failed: a script goes on, and still does not end as if all were well.
+    failures: Vec<u8>,
+}
+
+/// Whether the chat goes on after a line.
+#[derive(PartialEq, Eq)]
+enum Next {
+    Read,
+    Leave,
+}
+
+impl Chat {
+    fn run(mut self) -> Result<()> {
+        if self.input.is_terminal() {
+            self.output.note("Everything stays on this machine. /help shows what you can ask for, /quit leaves.");
+        }
+        while let Read::Line(line) = self.input.read("› ")? {
+            if self.line(&line)? == Next::Leave {
+                break;
+            }
+        }
+        self.session.close()?;
+        self.assistant.close()?;
+        match self.failures.iter().max() {
+            Some(worst) if !self.input.is_terminal() => {
+                Err(Error::ScriptFailed { failed: self.failures.len(), exit_code: *worst })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn line(&mut self, line: &str) -> Result<Next> {
+        let command = match slash::parse(line) {
+            Ok(None) => return Ok(Next::Read),
+            Ok(Some(Line::Turn(text))) => {
+                if let Err(error) = self.turn(&text) {
+                    self.failures.push(error.exit_code());
+                    self.view.failed_turn(&text, &error)?;
+                }
+                return Ok(Next::Read);
+            }
+            Ok(Some(Line::Command(Command::Quit))) => return Ok(Next::Leave),
+            Ok(Some(Line::Command(command))) => Ok(command),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = command.and_then(|command| self.command(command)) {
+            self.failures.push(error.exit_code());
+            self.view.failed_command(line, &error)?;
+        }
+        Ok(Next::Read)
+    }
+
+    fn turn(&mut self, text: &str) -> Result<()> {
+        self.view.begin_reply();
+        let streamed = self.runtime.block_on(stream(&mut self.session, &mut self.view, &self.interrupts, text));
+        self.view.end_reply();
+        let turn = streamed?;
+        self.view.turn(&turn)?;
+        self.last = Some(turn);
+        Ok(())
+    }
+
+    fn command(&mut self, command: Command) -> Result<()> {
+        match command {
+            Command::Persona => self.view.persona(&self.assistant.memory().memories()?),
+            Command::Why => self.view.why(self.last.as_ref().map(|turn| turn.facts.as_slice()).unwrap_or_default()),
+            Command::Forget(which) => self.forget(&which),
+            Command::Export(file) => self.export(file.map(PathBuf::from)),
+            Command::Erase { confirmed } => self.erase(confirmed),
+            Command::Stats => self.view.stats(self.last.as_ref(), self.session.conversation().0),
+            Command::New => self.begin_new(),
+            Command::Remember(on) => self.remember(on),
+            Command::Help => self.view.help(),
+            Command::Quit => Ok(()),
+        }
+    }
+
+    fn forget(&mut self, which: &Forget) -> Result<()> {
+        let id = match which {
+            Forget::Id(id) => *id,
+            Forget::Last => self.newest_memory()?,
+            Forget::Text(text) => self.only_memory_with(text)?,
+        };
+        let report = self.assistant.memory().forget(id)?;
+        let current = self.session.conversation();
+        if !report.conversations.is_empty() {
+            // What was computed from the forgotten words goes too: the session is rebuilt from what is left of the text.
+            self.remove_snapshots()?;
+            self.reopen(Start::Id(current.0))?;
+        }
+        if let Some(last) = &mut self.last {
+            last.facts.retain(|fact| !report.memories.contains(&fact.id));
+        }
+        let ids: Vec<_> = report.memories.iter().map(ToString::to_string).collect();
+        self.view.answer("forget", json!({"forgotten": report.memories}), &format!("forgotten: {}", ids.join(", ")))
+    }
+
+    fn newest_memory(&self) -> Result<i64> {
+        let memories = self.assistant.memory().memories()?;
+        let newest = memories.iter().max_by_key(|memory| (memory.turn, memory.id));
+        newest
+            .map(|memory| memory.id)
+            .ok_or_else(|| Error::usage("nothing is remembered yet", "/persona shows what is"))
+    }
+
+    fn only_memory_with(&self, text: &str) -> Result<i64> {
+        let wanted = text.to_lowercase();
+        let has = |words: &str| words.to_lowercase().contains(&wanted);
+        let memories = self.assistant.memory().memories()?;
+        let found: Vec<_> = memories.iter().filter(|memory| has(&memory.text) || has(&memory.words)).collect();
+        match found.as_slice() {
+            [one] => Ok(one.id),
+            [] => Err(Error::usage("no memory contains that", "/persona shows all, with the id of each")),
+            several => {
+                let ids: Vec<_> = several.iter().map(|memory| memory.id.to_string()).collect();
+                let hint = format!("say /forget with one of these ids: {}", ids.join(", "));
+                Err(Error::usage(format!("{} memories contain that", several.len()), hint))
+            }
+        }
+    }
+
+    fn export(&self, file: Option<PathBuf>) -> Result<()> {
+        let export = self.assistant.memory().export()?;
+        let Some(path) = file else {
+            let words = serde_json::to_string_pretty(&export).map_err(Error::internal)?;
+            return self.view.answer("export", json!({"export": export}), &words);
+        };
+        write_private(&path, &export)?;
+        let words = format!("written to {}", path.display());
+        self.view.answer("export", json!({"file": path}), &words)
+    }
+
+    fn erase(&mut self, confirmed: bool) -> Result<()> {
+        if !confirmed && !self.confirms_erasing()? {
+            return Err(Error::usage("nothing was erased", "say /erase yes"));
+        }
+        self.assistant.memory().erase_all()?;
+        self.remove_snapshots()?;
+        self.input.clear_history()?;
+        self.last = None;
+        self.reopen(Start::New)?;
+        self.view.answer("erase", json!({"erased": true}), "erased; a new conversation begins")
+    }
+
+    fn confirms_erasing(&mut self) -> Result<bool> {
+        if !self.input.is_terminal() {
+            return Ok(false);
+        }
+        self.output.note("This forgets every conversation and every memory, for good.");
+        Ok(matches!(self.input.read("type yes to erase: ")?, Read::Line(line) if line.trim() == "yes"))
+    }
+
+    fn begin_new(&mut self) -> Result<()> {
+        self.reopen(Start::New)?;
+        self.last = None;
+        let conversation: i64 = self.session.conversation().0;
+        self.view.answer("new", json!({"conversation": conversation}), &format!("conversation {conversation}"))
+    }
+
+    fn reopen(&mut self, start: Start) -> Result<()> {
+        self.session = self.assistant.session(open::session(&self.options, start, self.remember))?;
+        Ok(())
+    }
+
+    /// KV snapshots hold conversations too, as numbers.
+    fn remove_snapshots(&self) -> Result<()> {
+        let snapshots = open::snapshots(&self.options.data);
+        match std::fs::remove_dir_all(&snapshots) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io(snapshots, error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn remember(&mut self, on: bool) -> Result<()> {
+        self.remember = on;
+        self.session.set_remember(on);
+        let words = if on { "memory is on" } else { "memory is off: nothing is recalled or learnt" };
+        self.view.answer("remember", json!({"remember": on}), words)
+    }
+}
+
+async fn stream(session: &mut Session, view: &mut View, interrupts: &Interrupts, text: &str) -> Result<Turn> {
+    let mut reply = session.send(text).await?;
+    let _guard = interrupts.stops(reply.cancel_handle());
+    while let Some(piece) = reply.next().await? {
+        view.piece(&piece);
+    }
+    Ok(reply.finish().await?)
+}
+
+fn write_private(path: &Path, export: &impl serde::Serialize) -> Result<()> {
+    let mut options = std::fs::File::options();
+    options.create(true).truncate(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path).map_err(|error| Error::io(path, error))?;
+    let written =
+        serde_json::to_writer_pretty(&file, export).map_err(std::io::Error::from).and_then(|()| file.sync_all());
+    written.map_err(|error| Error::io(path, error))
+}

@@ -1,0 +1,157 @@
+//! The commands inside a chat: what a line that begins with '/' means. Does nothing itself.
+
+use crate::error::{Error, Result};
+
+/// What one line of input asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Line {
+    Turn(String),
+    Command(Command),
+}
+
+/// A command of the chat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Command {
+    Persona,
+    Why,
+    Forget(Forget),
+    Export(Option<String>),
+    Erase { confirmed: bool },
+    Stats,
+    New,
+    Remember(bool),
+    Help,
+    Quit,
+}
+
+/// Which memory is to go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Forget {
+    Id(i64),
+    Last,
+    /// The one memory that contains this text.
+    Text(String),
+}
+
+/// Name, argument, and what it does: the help and the completion read it.
+pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
+    ("/persona", "", "what is remembered of you"),
+    ("/why", "", "the memories that shaped the last reply, with your own words"),
+    ("/forget", "ID|last|TEXT", "forget one memory"),
+    ("/export", "[FILE]", "everything that is kept, as JSON"),
+    ("/erase", "", "forget everything"),
+    ("/stats", "", "how fast the last reply was made"),
+    ("/new", "", "begin a new conversation; what is remembered stays"),
+    ("/remember", "on|off", "recall and learn, or not"),
+    ("/help", "", "this list"),
+    ("/quit", "", "leave"),
+];
+
+/// The meaning of a line; `None` for an empty one. Two slashes say a line that begins with one.
+pub(crate) fn parse(line: &str) -> Result<Option<Line>> {
+    let line = line.trim();
+    if line.is_empty() {
+        return Ok(None);
+    }
+    if line.starts_with("//") {
+        return Ok(Some(Line::Turn(line[1..].to_owned())));
+    }
+    if !line.starts_with('/') {
+        return Ok(Some(Line::Turn(line.to_owned())));
+    }
+    let (name, argument) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    command(name, argument.trim()).map(|command| Some(Line::Command(command)))
+}
+
+fn command(name: &str, argument: &str) -> Result<Command> {
+    let command = match (name, argument) {
+        ("/forget", "") => {
+            return Err(Error::usage("/forget needs to know what", "say /forget ID, /forget last or /forget TEXT"));
+        }
+        ("/forget", what) => return Ok(Command::Forget(forget(what))),
+        ("/export", "") => Command::Export(None),
+        ("/export", file) => return Ok(Command::Export(Some(file.to_owned()))),
+        ("/erase", "yes") => return Ok(Command::Erase { confirmed: true }),
+        ("/erase", _) => Command::Erase { confirmed: false },
+        ("/remember", "on") => return Ok(Command::Remember(true)),
+        ("/remember", "off") => return Ok(Command::Remember(false)),
+        ("/remember", _) => return Err(Error::usage("/remember is on or off", "say /remember on or /remember off")),
+        ("/persona", _) => Command::Persona,
+        ("/why", _) => Command::Why,
+        ("/stats", _) => Command::Stats,
+        ("/new", _) => Command::New,
+        ("/help", _) => Command::Help,
+        ("/quit" | "/exit", _) => Command::Quit,
+        _ => return Err(unknown(name)),
+    };
+    if argument.is_empty() {
+        Ok(command)
+    } else {
+        Err(Error::usage(format!("{name} takes no argument here"), "see /help"))
+    }
+}
+
+fn forget(what: &str) -> Forget {
+    match what.parse() {
+        Ok(id) => Forget::Id(id),
+        Err(_) if what == "last" => Forget::Last,
+        Err(_) => Forget::Text(what.to_owned()),
+    }
+}
+
+/// The name is repeated only where it is near to a command: a message that begins with a slash is a message.
+fn unknown(name: &str) -> Error {
+    let near =
+        COMMANDS.iter().find(|(known, ..)| name.len() > 2 && (known.starts_with(name) || name.starts_with(known)));
+    let hint = match near {
+        Some((known, ..)) => format!("did you mean {known}?"),
+        None => "see /help; a message that begins with / is written with two".to_owned(),
+    };
+    Error::usage("there is no such command", hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn parsed(line: &str) -> Line {
+        parse(line).expect("known").expect("not empty")
+    }
+
+    #[test]
+    fn words_are_a_turn_and_an_empty_line_is_nothing() {
+        assert_eq!(parsed("  hello /why  "), Line::Turn("hello /why".to_owned()));
+        assert_eq!(parsed("//etc is a folder"), Line::Turn("/etc is a folder".to_owned()));
+        assert!(parse("  \t ").expect("nothing").is_none());
+    }
+
+    #[test]
+    fn every_command_of_the_help_is_understood() {
+        for (name, argument, _) in COMMANDS {
+            let first = argument.trim_matches(['[', ']']).split('|').next().unwrap_or_default();
+            assert!(parse(&format!("{name} {first}")).is_ok(), "{name} {first}");
+        }
+    }
+
+    #[test]
+    fn what_to_forget_is_an_id_the_last_or_a_text() {
+        assert_eq!(parsed("/forget 12"), Line::Command(Command::Forget(Forget::Id(12))));
+        assert_eq!(parsed("/forget last"), Line::Command(Command::Forget(Forget::Last)));
+        assert_eq!(parsed("/forget my cello"), Line::Command(Command::Forget(Forget::Text("my cello".to_owned()))));
+    }
+
+    #[test]
+    fn erasing_takes_the_word_yes() {
+        assert_eq!(parsed("/erase"), Line::Command(Command::Erase { confirmed: false }));
+        assert_eq!(parsed("/erase yes"), Line::Command(Command::Erase { confirmed: true }));
+        assert!(parse("/erase maybe").is_err());
+    }
+
+    #[test]
+    fn an_unknown_command_gets_a_hint() {
+        let hint = |line| parse(line).expect_err("unknown").hint().expect("a hint");
+        assert_eq!(hint("/per"), "did you mean /persona?");
+        assert!(hint("/xyzzy").contains("/help"));
+    }
+}
