@@ -8,6 +8,7 @@ pub mod memory;
 pub mod prompt;
 pub mod session;
 
+pub use engine::{CancelHandle, GenerationStats, StopReason};
 pub use error::{Error, Result};
 pub use message::{Message, Role};
 pub use session::{Assistant, AssistantParams, Conversation, Overflow, Reply, Session, SessionParams, Turn};

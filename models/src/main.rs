@@ -1,7 +1,5 @@
 //! The desktop tool `aloe`: grammar → settings → command → exit code.
 
-#![expect(dead_code, reason = "until commands::chat is declared: see commands/mod.rs")]
-
 mod cache;
 mod catalogue;
 mod cli;
@@ -41,7 +39,7 @@ fn main() -> ExitCode {
 fn run(cli: Cli, output: Output) -> Result<()> {
     let settings = Settings::resolve(&cli.global)?;
     match cli.command {
-        Command::Chat(_) => Err(error::Error::internal("chat is not wired in yet")),
+        Command::Chat(args) => commands::chat::run(*args, &settings, output),
         Command::Models(command) => commands::models::run(command, &settings, output),
     }
 }

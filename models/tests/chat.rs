@@ -48,7 +48,6 @@ fn keys(value: &Value) -> Vec<&str> {
 }
 
 #[test]
-#[ignore = "until commands::chat is declared"]
 fn a_turn_is_one_line_with_the_names_that_other_programs_rely_on() {
     let output = Chat::new().run(&["--json", "--seed", "1"], "I play the cello.\n\nWhat do I play?\n");
     assert!(output.status.success(), "{output:?}");
@@ -74,7 +73,6 @@ fn a_turn_is_one_line_with_the_names_that_other_programs_rely_on() {
 }
 
 #[test]
-#[ignore = "until commands::chat is declared"]
 fn a_script_file_and_stdin_say_the_same_and_the_seed_decides() {
     let script = "Tell me something.\n";
     let chat = Chat::new();
@@ -90,7 +88,6 @@ fn a_script_file_and_stdin_say_the_same_and_the_seed_decides() {
 }
 
 #[test]
-#[ignore = "until commands::chat is declared"]
 fn every_command_answers_with_one_line() {
     let script =
         "/help\n/persona\n/why\n/stats\n/export\n/remember off\n/remember on\n/new\n/erase yes\n/quit\nnever\n";
@@ -102,7 +99,6 @@ fn every_command_answers_with_one_line() {
 }
 
 #[test]
-#[ignore = "until commands::chat is declared"]
 fn a_mistake_is_told_with_a_hint_and_the_script_goes_on() {
     let output = Chat::new().run(&["--json"], "/per\n/forget 999\n/erase\n/help\n");
     assert_eq!(output.status.code(), Some(1), "{output:?}");
@@ -114,7 +110,6 @@ fn a_mistake_is_told_with_a_hint_and_the_script_goes_on() {
 }
 
 #[test]
-#[ignore = "until commands::chat is declared"]
 fn without_json_stdout_holds_the_replies_and_stderr_the_words() {
     let output = Chat::new().run(&[], "Hello.\n/nothing\n");
     assert!(!output.stdout.is_empty() && !output.stdout.contains(&0x1b));
@@ -123,7 +118,6 @@ fn without_json_stdout_holds_the_replies_and_stderr_the_words() {
 }
 
 #[test]
-#[ignore = "until commands::chat is declared"]
 fn what_cannot_be_opened_is_the_users_mistake_with_a_word_on_what_to_do() {
     let chat = Chat::new();
     for (mut command, expected) in [
@@ -144,7 +138,6 @@ fn what_cannot_be_opened_is_the_users_mistake_with_a_word_on_what_to_do() {
 
 #[cfg(unix)]
 #[test]
-#[ignore = "until commands::chat is declared"]
 fn what_was_said_is_readable_to_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let chat = Chat::new();

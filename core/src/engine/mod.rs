@@ -260,6 +260,11 @@ impl Engine {
         answer.await.unwrap_or(Err(Error::Closed))
     }
 
+    /// Drops the KV state of every sequence that is not answering.
+    pub fn clear_idle(&self) {
+        let _ = self.send(Command::ReleaseIdle);
+    }
+
     /// Ends what runs, frees the model and waits for the thread. Later calls answer [`Error::Closed`].
     pub fn close(&self) {
         self.shared.close();

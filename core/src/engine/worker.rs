@@ -39,6 +39,7 @@ pub(super) enum Command {
     Snapshot { sequence: SequenceId, reply: oneshot::Sender<Option<Vec<u8>>> },
     Restore { sequence: SequenceId, adapters: AdapterSet, bytes: Vec<u8>, reply: oneshot::Sender<usize> },
     Release(SequenceId),
+    ReleaseIdle,
     Wake,
     Close,
 }
@@ -162,6 +163,11 @@ impl Worker {
                 let _ = reply.send(self.restore(sequence, adapters, &bytes));
             }
             Command::Release(sequence) => self.release(sequence),
+            Command::ReleaseIdle => {
+                while let Some(idle) = self.slots.oldest_idle(None) {
+                    self.evict(idle);
+                }
+            }
             Command::Wake => self.running.iter_mut().for_each(Generation::flush),
             Command::Close => self.closing = true,
         }

@@ -9,7 +9,7 @@ use super::snapshots::Snapshots;
 use super::{Session, SessionParams};
 use crate::engine::{AdapterId, Engine, EngineParams};
 use crate::error::Result;
-use crate::memory::{Embedder, MemoryParams, MemoryStore};
+use crate::memory::{Embedder, ForgetReport, MemoryParams, MemoryStore};
 
 /// What an assistant is made of.
 pub struct AssistantParams {
@@ -92,9 +92,10 @@ impl Assistant {
     ///
     /// # Errors
     /// [`crate::Error::NotFound`] when there is none with this id; those of the store and of deleting files.
-    pub fn forget(&self, id: i64) -> Result<()> {
-        self.shared.memory.forget(id)?;
-        self.after_erasure()
+    pub fn forget(&self, id: i64) -> Result<ForgetReport> {
+        let report = self.shared.memory.forget(id)?;
+        self.after_erasure()?;
+        Ok(report)
     }
 
     /// Erases memories, conversations and snapshots: nothing of the user is left.
@@ -108,6 +109,7 @@ impl Assistant {
 
     fn after_erasure(&self) -> Result<()> {
         self.shared.erasures.fetch_add(1, Ordering::SeqCst);
+        self.shared.engine.clear_idle();
         self.shared.snapshots.as_ref().map_or(Ok(()), Snapshots::erase)
     }
 

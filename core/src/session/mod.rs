@@ -11,7 +11,7 @@ mod snapshots;
 mod transcript;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use assistant::{Assistant, AssistantParams};
@@ -122,7 +122,8 @@ pub struct Session {
 #[derive(Debug)]
 struct Inner {
     shared: Arc<Shared>,
-    conversation: ConversationId,
+    /// Changes only when everything was erased, this conversation too: then the next message begins a new one.
+    conversation: AtomicI64,
     sequence: Sequence,
     /// Whether a reply is being generated or recorded.
     busy: AtomicBool,
@@ -150,7 +151,7 @@ impl Session {
     /// The conversation that is continued.
     #[must_use]
     pub fn conversation(&self) -> ConversationId {
-        self.inner.conversation
+        self.inner.conversation()
     }
 
     /// Sends a message; the reply comes as a stream. When this returns, the message is durable.
@@ -242,7 +243,12 @@ impl Inner {
             tracing::debug!(restored, "tokens of KV cache restored");
         }
         let state = Mutex::new(State { params, adapters, transcript, erasures });
+        let conversation = AtomicI64::new(conversation.0);
         Ok(Self { shared, conversation, sequence, busy: AtomicBool::new(false), state })
+    }
+
+    fn conversation(&self) -> ConversationId {
+        ConversationId(self.conversation.load(Ordering::SeqCst))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -300,7 +306,7 @@ impl Inner {
             recall: RetrieveLimits { max_count, ..RetrieveLimits::default() },
             ..TurnOptions::default()
         };
-        let begun = self.shared.memory.begin_turn(self.conversation, text, &options)?;
+        let begun = self.shared.memory.begin_turn(self.conversation(), text, &options)?;
         if let Some(error) = begun.embedding_failure {
             tracing::warn!(%error, "the turn is stored without its vector");
         }
@@ -336,7 +342,7 @@ impl Inner {
         costs.fixed += recalled.map_or(0, |block| self.shared.engine.count_tokens(block) + overhead);
         let plan = budget.plan(&costs)?;
         if plan.history_from > 0 {
-            state.transcript.drop_oldest(plan.history_from, &self.shared.memory, self.conversation)?;
+            state.transcript.drop_oldest(plan.history_from, &self.shared.memory, self.conversation())?;
         }
         Ok(plan)
     }
@@ -351,17 +357,25 @@ impl Inner {
 
     fn reload_if_erased(&self, state: &mut State) -> Result<()> {
         let erasures = self.shared.erasures.load(Ordering::SeqCst);
-        if erasures != state.erasures {
-            state.transcript = Transcript::load(&self.shared.memory, self.conversation)?;
-            state.erasures = erasures;
+        if erasures == state.erasures {
+            return Ok(());
         }
+        state.transcript = match Transcript::load(&self.shared.memory, self.conversation()) {
+            Err(Error::NotFound { .. }) => {
+                let new = self.shared.memory.create_conversation()?;
+                self.conversation.store(new.0, Ordering::SeqCst);
+                Transcript::default()
+            }
+            transcript => transcript?,
+        };
+        state.erasures = erasures;
         Ok(())
     }
 
     fn save_snapshot(&self) -> Result<()> {
         let Some(snapshots) = &self.shared.snapshots else { return Ok(()) };
         match self.sequence.blocking_snapshot()? {
-            Some(bytes) => snapshots.save(self.conversation.0, &bytes),
+            Some(bytes) => snapshots.save(self.conversation().0, &bytes),
             None => Ok(()),
         }
     }

@@ -86,7 +86,7 @@ impl Chat {
             }
         }
         self.session.close()?;
-        self.assistant.close()?;
+        self.assistant.close();
         match self.failures.iter().max() {
             Some(worst) if !self.input.is_terminal() => {
                 Err(Error::ScriptFailed { failed: self.failures.len(), exit_code: *worst })
@@ -147,13 +147,7 @@ impl Chat {
             Forget::Last => self.newest_memory()?,
             Forget::Text(text) => self.only_memory_with(text)?,
         };
-        let report = self.assistant.memory().forget(id)?;
-        let current = self.session.conversation();
-        if !report.conversations.is_empty() {
-            // What was computed from the forgotten words goes too: the session is rebuilt from what is left of the text.
-            self.remove_snapshots()?;
-            self.reopen(Start::Id(current.0))?;
-        }
+        let report = self.assistant.forget(id)?;
         if let Some(last) = &mut self.last {
             last.facts.retain(|fact| !report.memories.contains(&fact.id));
         }
@@ -200,8 +194,7 @@ impl Chat {
         if !confirmed && !self.confirms_erasing()? {
             return Err(Error::usage("nothing was erased", "say /erase yes"));
         }
-        self.assistant.memory().erase_all()?;
-        self.remove_snapshots()?;
+        self.assistant.erase_all()?;
         self.input.clear_history()?;
         self.last = None;
         self.reopen(Start::New)?;
@@ -226,15 +219,6 @@ impl Chat {
     fn reopen(&mut self, start: Start) -> Result<()> {
         self.session = self.assistant.session(open::session(&self.options, start, self.remember))?;
         Ok(())
-    }
-
-    /// KV snapshots hold conversations too, as numbers.
-    fn remove_snapshots(&self) -> Result<()> {
-        let snapshots = open::snapshots(&self.options.data);
-        match std::fs::remove_dir_all(&snapshots) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io(snapshots, error)),
-            _ => Ok(()),
-        }
     }
 
     fn remember(&mut self, on: bool) -> Result<()> {

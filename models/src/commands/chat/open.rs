@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aloekit::engine::{EngineParams, KvType, SamplingParams};
-use aloekit::memory::{Embedder, MemoryParams, OrtEmbedder, OrtEmbedderParams, Pooling};
+use aloekit::memory::{ConversationId, Embedder, MemoryParams, OrtEmbedder, OrtEmbedderParams, Pooling};
 use aloekit::{Assistant, AssistantParams, Conversation, SessionParams};
 
 use super::options::{Generation, Options, Start};
@@ -24,10 +24,10 @@ pub(crate) fn assistant(options: &Options, settings: &Settings, output: Output) 
     private_folder(&options.data)?;
     let _spinner = output.spinner("loading");
     Ok(Assistant::open(AssistantParams {
+        engine: engine(model, &options.generation),
         memory: MemoryParams::file(options.data.join("memory.db")),
         embedder,
         snapshots: Some(snapshots(&options.data)),
-        ..AssistantParams::new(engine(model, &options.generation))
     })?)
 }
 
@@ -39,7 +39,7 @@ pub(crate) fn session(options: &Options, start: Start, remember: bool) -> Sessio
         conversation: match start {
             Start::Latest => Conversation::Latest,
             Start::New => Conversation::New,
-            Start::Id(id) => Conversation::Id(id),
+            Start::Id(id) => Conversation::Id(ConversationId(id)),
         },
         system_prompt: wanted.system.clone().unwrap_or(defaults.system_prompt),
         sampling: sampling(wanted, defaults.sampling),
@@ -143,15 +143,9 @@ fn sampling(wanted: &Generation, defaults: SamplingParams) -> SamplingParams {
         top_p: wanted.top_p.unwrap_or(defaults.top_p),
         top_k: wanted.top_k.unwrap_or(defaults.top_k),
         min_p: wanted.min_p.unwrap_or(defaults.min_p),
-        seed: wanted.seed.unwrap_or_else(seed_of_the_moment),
+        seed: wanted.seed.or(defaults.seed),
         ..defaults
     }
-}
-
-/// Another one each time; the clock is random enough for a chat.
-fn seed_of_the_moment() -> u32 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    now.subsec_nanos() ^ u32::try_from(now.as_secs() & u64::from(u32::MAX)).unwrap_or_default()
 }
 
 /// The folder of what a person said is theirs alone.
