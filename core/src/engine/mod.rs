@@ -347,8 +347,7 @@ impl Sequence {
         let segments = self.engine.render(messages)?;
         let (cancelled, paused) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let cancel = CancelHandle { cancelled: Arc::clone(&cancelled), waker: self.engine.shared.waker.clone() };
-        let reply =
-            ReplySink { pieces, outcome, observer: params.observer, cancelled, paused: Arc::clone(&paused) };
+        let reply = ReplySink { pieces, outcome, observer: params.observer, cancelled, paused: Arc::clone(&paused) };
         let request = Request {
             sequence: self.id,
             segments,
