@@ -1,1 +1,3 @@
 //! Runs the language model on its own thread.
+
+pub mod gguf;
