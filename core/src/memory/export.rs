@@ -56,7 +56,7 @@ pub struct ExportedFact {
     /// The user's exact words that support it.
     pub words: String,
     /// How sure it is, from 0 to 1.
-    pub confidence: f64,
+    pub confidence: f32,
     /// When it was first said, in milliseconds since 1970.
     pub first_seen_ms: i64,
     /// When it was last said, in milliseconds since 1970.

@@ -13,8 +13,12 @@ use super::persona::Memory;
 use super::{MemoryStore, memories, words};
 use crate::Result;
 
-/// From this cosine on, a memory that shares no word with the topic belongs to it.
-pub const TOPIC_MIN_COSINE: f32 = 0.40;
+/// From this cosine on, a memory belongs to the topic though it may share no word with it.
+///
+/// Low, because what is missed stays and what is found too much is only shown: with MiniLM, of what eight topics found
+/// among 330 turns of invented users, about four in five belonged at 0.30, and next to nothing that belonged lay below
+/// 0.25.
+pub const TOPIC_MIN_COSINE: f32 = 0.30;
 
 impl MemoryStore {
     /// Every memory that matters to a text, oldest turn first: those in which all its telling words occur, in any
