@@ -352,7 +352,9 @@ mod tests {
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
-        for line in ["aloe memory import", "aloe memory forget", "aloe memory forget --all --id 3", "aloe memory search"] {
+        for line in
+            ["aloe memory import", "aloe memory forget", "aloe memory forget --all --id 3", "aloe memory search"]
+        {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }
     }

@@ -228,8 +228,7 @@ fn counted_style(unit: Unit) -> ProgressStyle {
         Unit::Bytes => "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
         Unit::Things => "{msg} {wide_bar} {pos}/{len} {per_sec} {eta}",
     };
-    ProgressStyle::with_template(template)
-        .expect("the template is a constant that the tests draw")
+    ProgressStyle::with_template(template).expect("the template is a constant that the tests draw")
 }
 
 fn uncounted_style() -> ProgressStyle {

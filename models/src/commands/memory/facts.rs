@@ -2,7 +2,7 @@
 
 use aloekit::memory::{Memory, MemoryKind, MemoryStore};
 
-use super::{Stores, paragraph};
+use super::Stores;
 use crate::cli::FactsArgs;
 use crate::error::Result;
 

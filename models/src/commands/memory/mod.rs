@@ -91,7 +91,8 @@ impl Stores<'_> {
         let without = status.missing + status.stale;
         if without > 0 && args.embedder.as_deref() != Some("none") {
             let all = without + status.current;
-            self.output.warn(&format!("{without} of {all} memories are found by words alone; run `aloe memory reembed`"));
+            self.output
+                .warn(&format!("{without} of {all} memories are found by words alone; run `aloe memory reembed`"));
         }
         Ok(())
     }
