@@ -1,3 +1,4 @@
 //! Runs the language model on its own thread.
 
 pub mod gguf;
+pub mod template;
