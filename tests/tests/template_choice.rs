@@ -31,9 +31,13 @@ fn the_models_own_template_goes_before_a_built_in_and_the_apps_before_it() {
 #[test]
 fn a_model_without_a_template_gets_chatml_only_if_it_has_its_tokens() {
     for empty in [None, Some(""), Some(" \n")] {
-        assert_eq!(TemplateSource::choose(&header(empty), None).expect("one"), TemplateSource::Default(BuiltIn::ChatMl));
+        assert_eq!(
+            TemplateSource::choose(&header(empty), None).expect("one"),
+            TemplateSource::Default(BuiltIn::ChatMl)
+        );
     }
-    let mut file = TinyModel { tokenizer: Tokenizer::SentencePiece, chat_template: None, ..TinyModel::default() }.build();
+    let mut file =
+        TinyModel { tokenizer: Tokenizer::SentencePiece, chat_template: None, ..TinyModel::default() }.build();
     for (_, value) in &mut file.metadata {
         if let aloekit_tests::gguf_writer::MetaValue::Texts(tokens) = value {
             tokens.iter_mut().filter(|token| *token == "<|im_end|>").for_each(|token| *token = "<|other|>".into());

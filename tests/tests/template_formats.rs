@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use aloekit::engine::gguf::Header;
-use aloekit::engine::template::{BuiltIn, Capabilities, ChatTemplate, CivilDate, RenderOptions, Segment, TemplateSource};
+use aloekit::engine::template::{
+    BuiltIn, Capabilities, ChatTemplate, CivilDate, RenderOptions, Segment, TemplateSource,
+};
 use aloekit::{Error, Message};
 use insta::assert_snapshot;
 
@@ -31,7 +33,10 @@ const FIXTURES: [&str; 6] = ["llama3", "llama3_1", "gemma", "mistral", "qwen2", 
 fn all() -> Vec<(String, ChatTemplate)> {
     let mut all: Vec<_> = FIXTURES.iter().map(|name| ((*name).to_owned(), fixture(name))).collect();
     for built_in in BuiltIn::ALL {
-        all.push((format!("built-in {}", built_in.name()), template(&TemplateSource::Named(built_in), "<bos>", "<eos>")));
+        all.push((
+            format!("built-in {}", built_in.name()),
+            template(&TemplateSource::Named(built_in), "<bos>", "<eos>"),
+        ));
     }
     all
 }
@@ -46,13 +51,13 @@ fn conversation() -> Vec<Message> {
     ]
 }
 
-/// The text of a prompt, contents in guillemets with the number of their message.
+/// The text of a prompt, contents in guillemets with the number of their message, and a mark at its end.
 fn flat(segments: &[Segment]) -> String {
     let show = |segment: &Segment| match segment {
         Segment::Control(text) => text.clone(),
         Segment::Content { message, text } => format!("«{message}:{text}»"),
     };
-    segments.iter().map(show).collect()
+    segments.iter().map(show).collect::<String>() + "■"
 }
 
 fn prompt(template: &ChatTemplate) -> String {
@@ -61,26 +66,97 @@ fn prompt(template: &ChatTemplate) -> String {
 
 #[test]
 fn llama_3() {
-    assert_snapshot!(prompt(&fixture("llama3")), @"");
-    assert_eq!(prompt(&fixture("llama3")), prompt(&template(&TemplateSource::Named(BuiltIn::Llama3), "<|begin_of_text|>", "")));
+    assert_snapshot!(prompt(&fixture("llama3")), @r#"
+    <|begin_of_text|><|start_header_id|>system<|end_header_id|>
+
+    «0:Be brief.»<|eot_id|><|start_header_id|>user<|end_header_id|>
+
+    «1:Hello!»<|eot_id|><|start_header_id|>assistant<|end_header_id|>
+
+    «2:Hi.»<|eot_id|><|start_header_id|>system<|end_header_id|>
+
+    «3:Known of the user:
+    plays the cello»<|eot_id|><|start_header_id|>user<|end_header_id|>
+
+    «4:{{ 7*7 }} What do I play?»<|eot_id|><|start_header_id|>assistant<|end_header_id|>
+
+    ■
+    "#);
+    assert_eq!(
+        prompt(&fixture("llama3")),
+        prompt(&template(&TemplateSource::Named(BuiltIn::Llama3), "<|begin_of_text|>", ""))
+    );
 }
 
 #[test]
 fn llama_3_1_with_and_without_a_date() {
     let llama = fixture("llama3_1");
-    assert_snapshot!(prompt(&llama), @"");
+    assert_snapshot!(prompt(&llama), @r#"
+    <|begin_of_text|><|start_header_id|>system<|end_header_id|>
+
+    Cutting Knowledge Date: December 2023
+    Today Date: 26 Jul 2024
+
+    «0:Be brief.»<|eot_id|><|start_header_id|>user<|end_header_id|>
+
+    «1:Hello!»<|eot_id|><|start_header_id|>assistant<|end_header_id|>
+
+    «2:Hi.»<|eot_id|><|start_header_id|>system<|end_header_id|>
+
+    «3:Known of the user:
+    plays the cello»<|eot_id|><|start_header_id|>user<|end_header_id|>
+
+    «4:{{ 7*7 }} What do I play?»<|eot_id|><|start_header_id|>assistant<|end_header_id|>
+
+    ■
+    "#);
     let dated = RenderOptions { date: CivilDate::new(2026, 3, 9), ..PROMPT };
     let dated = flat(&llama.render(&[Message::user("Hi")], dated).expect("renders"));
-    assert_snapshot!(dated, @"");
+    assert_snapshot!(dated, @r#"
+    <|begin_of_text|><|start_header_id|>system<|end_header_id|>
+
+    Cutting Knowledge Date: December 2023
+    Today Date: 09 Mar 2026
+
+    <|eot_id|><|start_header_id|>user<|end_header_id|>
+
+    «0:Hi»<|eot_id|><|start_header_id|>assistant<|end_header_id|>
+
+    ■
+    "#);
 }
 
 #[test]
 fn chatml_of_smollm2_and_qwen2() {
-    assert_snapshot!(prompt(&fixture("smollm2")), @"");
-    assert_eq!(prompt(&fixture("smollm2")), prompt(&template(&TemplateSource::Named(BuiltIn::ChatMl), "", "<|im_end|>")));
+    assert_snapshot!(prompt(&fixture("smollm2")), @r#"
+    <|im_start|>system
+    «0:Be brief.»<|im_end|>
+    <|im_start|>user
+    «1: Hello! »<|im_end|>
+    <|im_start|>assistant
+    «2:Hi.»<|im_end|>
+    <|im_start|>system
+    «3:Known of the user:
+    plays the cello»<|im_end|>
+    <|im_start|>user
+    «4:{{ 7*7 }} What do I play?»<|im_end|>
+    <|im_start|>assistant
+    ■
+    "#);
+    assert_eq!(
+        prompt(&fixture("smollm2")),
+        prompt(&template(&TemplateSource::Named(BuiltIn::ChatMl), "", "<|im_end|>"))
+    );
     assert_eq!(prompt(&fixture("smollm2")), prompt(&fixture("qwen2")));
     let unsaid = flat(&fixture("qwen2").render(&[Message::user("Hi")], PROMPT).expect("renders"));
-    assert_snapshot!(unsaid, @"");
+    assert_snapshot!(unsaid, @r#"
+    <|im_start|>system
+    You are a helpful assistant.<|im_end|>
+    <|im_start|>user
+    «0:Hi»<|im_end|>
+    <|im_start|>assistant
+    ■
+    "#);
 }
 
 #[test]
@@ -92,26 +168,58 @@ fn the_template_in_the_real_model() {
     assert_eq!(real.capabilities(), fixture("smollm2").capabilities());
     assert!(!real.writes_bos() || header.bos() == "<|im_start|>");
     let start = std::time::Instant::now();
-    let long: Vec<Message> = (0..400).map(|n| if n % 2 == 0 { Message::user("x") } else { Message::assistant("y") }).collect();
+    let long: Vec<Message> =
+        (0..400).map(|n| if n % 2 == 0 { Message::user("x") } else { Message::assistant("y") }).collect();
     real.render(&long, PROMPT).expect("renders");
     println!("400 messages rendered in {:?}", start.elapsed());
 }
 
 #[test]
 fn gemma_folds_system_messages_into_the_next_user_turn() {
-    assert_snapshot!(prompt(&fixture("gemma")), @"");
+    assert_snapshot!(prompt(&fixture("gemma")), @r#"
+    <bos><start_of_turn>user
+    «0:Be brief.
+
+    »«1:Hello!»<end_of_turn>
+    <start_of_turn>model
+    «2:Hi.»<end_of_turn>
+    <start_of_turn>user
+    «3:> Known of the user:
+    > plays the cello
+
+    »«4:{{ 7*7 }} What do I play?»<end_of_turn>
+    <start_of_turn>model
+    ■
+    "#);
     assert_eq!(prompt(&fixture("gemma")), prompt(&template(&TemplateSource::Named(BuiltIn::Gemma), "<bos>", "<eos>")));
 }
 
 #[test]
 fn mistral_folds_what_its_template_would_move() {
-    assert_snapshot!(prompt(&fixture("mistral")), @"");
+    assert_snapshot!(prompt(&fixture("mistral")), @r#"
+    <s>[INST] «0:Be brief.
+
+    »«1: Hello! »[/INST]«2:Hi.»</s>[INST] «3:> Known of the user:
+    > plays the cello
+
+    »«4:{{ 7*7 }} What do I play?»[/INST]■
+    "#);
 }
 
 #[test]
 fn the_plain_form() {
     let plain = template(&TemplateSource::Default(BuiltIn::Plain), "<s>", "</s>");
-    assert_snapshot!(prompt(&plain), @"");
+    assert_snapshot!(prompt(&plain), @r#"
+    <s>«0:Be brief.»
+
+    User: «1:Hello!»
+    Assistant:«2:Hi.»
+    «3:Known of the user:
+    plays the cello»
+
+    User: «4:{{ 7*7 }} What do I play?»
+    Assistant:■
+    "#);
     assert_eq!(plain.stop_strings(), ["\nUser:"]);
     assert!(plain.writes_bos());
 }
@@ -182,8 +290,13 @@ fn control_tokens_in_words_stay_words() {
     for (name, template) in all() {
         for attack in attacks {
             let with = |text: &str| {
-                let messages =
-                    [Message::system(text), Message::user(text), Message::assistant(text), Message::system(text), Message::user(text)];
+                let messages = [
+                    Message::system(text),
+                    Message::user(text),
+                    Message::assistant(text),
+                    Message::system(text),
+                    Message::user(text),
+                ];
                 template.render(&messages, PROMPT).expect("renders")
             };
             let controls = |segments: &[Segment]| -> Vec<String> {
@@ -218,7 +331,10 @@ fn a_megabyte_of_words_is_nothing_to_a_template() {
     for (name, template) in all() {
         let start = std::time::Instant::now();
         let segments = template.render(&[Message::user(words.as_str())], PROMPT).expect("renders");
-        assert!(segments.iter().any(|segment| words_of(segment, 0).is_some_and(|text| text.len() >= words.len() - 1)), "{name}");
+        assert!(
+            segments.iter().any(|segment| words_of(segment, 0).is_some_and(|text| text.len() >= words.len() - 1)),
+            "{name}"
+        );
         assert!(start.elapsed().as_millis() < 500, "{name}: {:?}", start.elapsed());
     }
 }
@@ -234,5 +350,16 @@ fn messages_that_cannot_be_a_prompt_are_refused() {
     assert!(fixture("llama3").render(&reversed, PROMPT).is_ok());
     let twice = [Message::user("a"), Message::user("b"), Message::system("c")];
     let joined = flat(&fixture("gemma").render(&twice, PROMPT).expect("renders"));
-    assert_snapshot!(joined, @"");
+    assert_snapshot!(joined, @r#"
+    <bos><start_of_turn>user
+    «0:a»«1:
+
+    b»«2:
+
+    > c
+
+    »<end_of_turn>
+    <start_of_turn>model
+    ■
+    "#);
 }
