@@ -1,4 +1,6 @@
 //! Runs the language model on its own thread.
 
+pub mod estimate;
 pub mod gguf;
 pub mod template;
+pub mod threads;

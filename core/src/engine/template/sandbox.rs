@@ -292,7 +292,7 @@ mod tests {
             " is x",
         ];
         for link in links {
-            for first in ["1", "x", "messages", "'a'"] {
+            for first in ["1", "messages"] {
                 for length in [1_900, 32_000 / link.len()] {
                     assert_bounded(&format!("{{{{ {first}{} }}}}", link.repeat(length)));
                 }
