@@ -61,6 +61,8 @@ pub struct Engine {
 #[derive(Debug)]
 struct Shared {
     waker: Waker,
+    /// Raised before the thread is told to end, for what it may be in the middle of.
+    closing: Arc<AtomicBool>,
     thread: Mutex<Option<JoinHandle<()>>>,
     model: Arc<Model>,
     template: ChatTemplate,
@@ -148,6 +150,7 @@ impl Engine {
         Ok(Self {
             shared: Arc::new(Shared {
                 waker: Waker { commands, abort },
+                closing: Arc::new(AtomicBool::new(false)),
                 thread: Mutex::new(Some(thread)),
                 model,
                 template,
@@ -191,10 +194,11 @@ impl Engine {
         Ok(tokens::tokenize(&self.shared.model, &self.render(messages)?, &[]).len())
     }
 
-    /// Log-probability of each continuation as the assistant's answer to these messages, in nats.
+    /// Log-probability of each continuation as the assistant's answer to these messages, in nats. Dropping the future
+    /// ends the work.
     ///
     /// # Errors
-    /// [`Error::ContextExceeded`] when prompt and continuation do not fit, [`Error::Cancelled`], [`Error::Closed`].
+    /// [`Error::ContextExceeded`] when prompt and continuation do not fit, [`Error::Closed`].
     pub async fn score(
         &self,
         messages: &[Message],
@@ -225,9 +229,9 @@ impl Engine {
     ) -> Result<oneshot::Receiver<Result<Vec<Score>>>> {
         let segments = self.render(messages)?;
         let (reply, answer) = oneshot::channel();
-        let cancelled = Arc::new(AtomicBool::new(false));
+        let closing = Arc::clone(&self.shared.closing);
         let adapters = AdapterSet(adapters.into());
-        self.send(Command::Score(Box::new(ScoreRequest { segments, continuations, adapters, cancelled, reply })))?;
+        self.send(Command::Score(Box::new(ScoreRequest { segments, continuations, adapters, closing, reply })))?;
         Ok(answer)
     }
 
@@ -290,6 +294,7 @@ impl Shared {
     fn close(&self) {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(thread) = thread else { return };
+        self.closing.store(true, Ordering::SeqCst);
         let _ = self.waker.commands.send(Command::Close);
         self.waker.interrupt();
         // The last handle may be dropped by an observer, on the engine's own thread.
