@@ -180,6 +180,11 @@ impl Session {
         self.inner.state().params.remember = remember;
     }
 
+    /// Whether memories are recalled for what the user says from now on.
+    pub fn set_recall(&mut self, recall: bool) {
+        self.inner.state().params.recall = recall;
+    }
+
     /// Draws the tokens of the next replies this way.
     ///
     /// # Errors
