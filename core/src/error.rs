@@ -100,7 +100,7 @@ pub enum Error {
     },
 
     /// The store is damaged; nothing in it was changed.
-    #[error("{} is damaged ({reason}); set it aside with `recover` and start a new one, or restore a copy", path.display())]
+    #[error("{} is damaged ({reason}); open it with `OnDamage::Quarantine` to set it aside and start a new one, or restore a copy", path.display())]
     StorageCorrupt {
         /// The store's file.
         path: PathBuf,
@@ -133,6 +133,26 @@ pub enum Error {
         found: i64,
         /// The newest schema this version knows.
         supported: i64,
+    },
+
+    /// A file to import is not what it should be; nothing of it was imported.
+    #[error("the file cannot be imported{}: {reason}; nothing of it was", line.map(|line| format!(" (line {line})")).unwrap_or_default())]
+    ImportInvalid {
+        /// The first line at fault, from 1, where the file is read by lines.
+        line: Option<u64>,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// A newer version wrote the export; nothing of it was imported.
+    #[error(
+        "the export was written by a newer version (format {found}, this version knows up to {supported}); update the app"
+    )]
+    ExportTooNew {
+        /// The format found.
+        found: u32,
+        /// The newest format this version knows.
+        supported: u32,
     },
 
     /// The store's vectors were made by another embedder; reading works, searching by meaning does not.

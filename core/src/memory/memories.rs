@@ -1,19 +1,30 @@
-//! Reading memories and their provenance out of the tables.
+//! Reading memories and their provenance out of the tables, and changing single ones.
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::db::Fault;
+use super::db::{Fault, unknown_word};
 use super::persona::{Memory, MemoryKind, Origin};
 use crate::Error;
 
 const SELECT: &str = "
     SELECT m.id, m.kind, m.text, coalesce(f.words, t.words), m.turn, t.conversation, t.origin, t.at_ms, m.pinned
-    FROM memories m JOIN turns t ON t.id = m.turn LEFT JOIN facts f ON f.memory = m.id
-    WHERE f.superseded_by IS NULL";
+    FROM memories m JOIN turns t ON t.id = m.turn LEFT JOIN facts f ON f.memory = m.id";
+
+/// A fact that a later one replaced is history: not recalled and not listed, but still exported and forgotten.
+const IN_FORCE: &str = "f.superseded_by IS NULL";
 
 /// Every memory in force, oldest turn first.
 pub(super) fn all(connection: &Connection) -> Result<Vec<Memory>, Fault> {
-    let mut statement = connection.prepare_cached(&format!("{SELECT} ORDER BY m.turn, m.id"))?;
+    list(connection, &format!("{SELECT} WHERE {IN_FORCE} ORDER BY m.turn, m.id"))
+}
+
+/// Every memory, those that were replaced too, oldest turn first.
+pub(super) fn all_with_history(connection: &Connection) -> Result<Vec<Memory>, Fault> {
+    list(connection, &format!("{SELECT} ORDER BY m.turn, m.id"))
+}
+
+fn list(connection: &Connection, sql: &str) -> Result<Vec<Memory>, Fault> {
+    let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([])?;
     let mut memories = Vec::new();
     while let Some(row) = rows.next()? {
@@ -24,7 +35,13 @@ pub(super) fn all(connection: &Connection) -> Result<Vec<Memory>, Fault> {
 
 /// One memory in force.
 pub(super) fn one(connection: &Connection, id: i64) -> Result<Option<Memory>, Fault> {
-    let mut statement = connection.prepare_cached(&format!("{SELECT} AND m.id = ?1"))?;
+    let mut statement = connection.prepare_cached(&format!("{SELECT} WHERE m.id = ?1 AND {IN_FORCE}"))?;
+    statement.query_row([id], |row| Ok(read(row))).optional()?.transpose()
+}
+
+/// One memory, in force or replaced.
+pub(super) fn one_with_history(connection: &Connection, id: i64) -> Result<Option<Memory>, Fault> {
+    let mut statement = connection.prepare_cached(&format!("{SELECT} WHERE m.id = ?1"))?;
     statement.query_row([id], |row| Ok(read(row))).optional()?.transpose()
 }
 
@@ -50,20 +67,22 @@ pub(super) fn set_pinned(connection: &Connection, id: i64, pinned: bool) -> Resu
     if changed == 0 { Err(Error::NotFound { what: "memory", id }.into()) } else { Ok(()) }
 }
 
+/// Changes what is recalled; the user's words behind it stay as they are.
+pub(super) fn reword(connection: &Connection, id: i64, text: &str) -> Result<(), Fault> {
+    let changed = connection.prepare_cached("UPDATE memories SET text = ?2 WHERE id = ?1")?.execute((id, text))?;
+    if changed == 0 { Err(Error::NotFound { what: "memory", id }.into()) } else { Ok(()) }
+}
+
 fn read(row: &Row<'_>) -> Result<Memory, Fault> {
     Ok(Memory {
         id: row.get(0)?,
-        kind: MemoryKind::parse(row.get_ref(1)?.as_str().map_err(|_| unreadable())?)?,
+        kind: MemoryKind::parse(row.get_ref(1)?.as_str().map_err(|_| unknown_word("kind"))?)?,
         text: row.get(2)?,
         words: row.get(3)?,
         turn: row.get(4)?,
         conversation: row.get(5)?,
-        origin: Origin::parse(row.get_ref(6)?.as_str().map_err(|_| unreadable())?)?,
+        origin: Origin::parse(row.get_ref(6)?.as_str().map_err(|_| unknown_word("origin"))?)?,
         at_ms: row.get(7)?,
         pinned: row.get(8)?,
     })
-}
-
-fn unreadable() -> Error {
-    Error::internal("a column of the memory store has another type than its schema says")
 }
