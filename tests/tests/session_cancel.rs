@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use aloekit::memory::ReplyState;
 use aloekit::{Error, Reply, StopReason};
 use aloekit_tests::fixtures::engine;
-use session_fixture::{block_on, brief, brief_new, expect_sound, launch, say, say_when_free, session, stored_reply, transcript, within};
+use session_fixture::{
+    block_on, brief, brief_new, expect_sound, launch, say, say_when_free, session, stored_reply, transcript, within,
+};
 
 const STORY: &str = "Tell me a very long story about the sea.";
 
@@ -38,7 +40,11 @@ fn a_hundred_replies_cancelled_at_every_token_are_recorded_as_far_as_they_went()
         let stored = transcript(&assistant, &talk);
         let state = if turn.stop == StopReason::Cancelled { ReplyState::Cancelled } else { ReplyState::Complete };
         let newest = stored.last().expect("the turn");
-        assert_eq!((newest.turn, stored_reply(newest)), (turn.turn, Some((turn.reply.as_str(), state))), "round {round}");
+        assert_eq!(
+            (newest.turn, stored_reply(newest)),
+            (turn.turn, Some((turn.reply.as_str(), state))),
+            "round {round}"
+        );
     }
     let after = say(&mut talk, "What is the capital of France?");
     assert_eq!(after.turn, 101);

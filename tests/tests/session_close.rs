@@ -12,7 +12,8 @@ use aloekit::memory::ReplyState;
 use aloekit::{Assistant, Error, Message, Reply, Session};
 use aloekit_tests::fixtures::{engine, engine_params};
 use session_fixture::{
-    block_on, brief, brief_new, expect_sound, launch, memory, open, say, session, stored_reply, transcript, try_say, within,
+    block_on, brief, brief_new, expect_sound, launch, memory, open, say, session, stored_reply, transcript, try_say,
+    within,
 };
 
 const STORY: &str = "Tell me a very long story about the sea.";

@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aloekit::memory::ReplyState;
 use aloekit_tests::fixtures::{engine, engine_params};
@@ -16,6 +16,8 @@ use session_fixture::{block_on, brief, brief_new, launch, memory, open, say, ses
 
 /// Set for the child: the folder it chats in until it is killed.
 const DATA: &str = "ALOE_TEST_KILLED_CHAT";
+/// Set for a child whose replies are long enough to be written down before they end.
+const LONG: &str = "ALOE_TEST_KILLED_LONG";
 const ROUNDS: u64 = 24;
 
 fn folder_of_child() -> Option<PathBuf> {
@@ -29,22 +31,15 @@ fn message(number: usize) -> String {
 /// Chats until it is killed, telling of each message when it is acknowledged and of each reply when it is finished.
 fn chat(data: &Path) -> ! {
     let assistant = open(data, engine_params(1024));
-    let mut talk = session(&assistant, brief_new(20));
+    let long = std::env::var_os(LONG).is_some();
+    let mut talk = session(&assistant, brief_new(if long { 400 } else { 20 }));
     for number in 0.. {
-        // Some replies are long enough to be written down before they end.
-        let long = number % 3 == 2;
         let text = if long { "Tell me a very long story about a lighthouse.".into() } else { message(number) };
-        if long {
-            talk = session(&assistant, brief(300));
-        }
         let reply = block_on(talk.send(&text)).expect("it is sent");
         let turn = reply.turn();
         tell(&serde_json::json!({ "turn": turn, "user": text }));
         let finished = block_on(reply.finish()).expect("it ends well");
         tell(&serde_json::json!({ "turn": turn, "reply": finished.reply }));
-        if long {
-            talk = session(&assistant, brief_new(20));
-        }
     }
     unreachable!("it chats until it is killed")
 }
@@ -54,14 +49,42 @@ fn tell(line: &serde_json::Value) {
     writeln!(out, "\n{line}").and_then(|()| out.flush()).expect("the parent listens");
 }
 
-fn spawn(data: &Path, test: &str) -> Child {
-    Command::new(std::env::current_exe().expect("this test"))
-        .args(["--exact", test, "--nocapture"])
-        .env(DATA, data)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the child starts")
+fn spawn(data: &Path, long: bool) -> Child {
+    let mut child = Command::new(std::env::current_exe().expect("this test"));
+    child.args(["--exact", "a_killed_chat_loses_no_acknowledged_message_and_goes_on_where_it_was", "--nocapture"]);
+    child.env(DATA, data).stdout(Stdio::piped()).stderr(Stdio::null());
+    if long {
+        child.env(LONG, "1");
+    }
+    child.spawn().expect("the child starts")
+}
+
+/// Replies that are stored as unfinished, read past the API while the child writes.
+fn partial_replies(data: &Path) -> i64 {
+    let read_only = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let store = rusqlite::Connection::open_with_flags(data.join("memory.db"), read_only).expect("it opens");
+    let count = store.query_row("SELECT count(*) FROM turns WHERE reply_state = 'partial'", [], |row| row.get(0));
+    count.expect("it is counted")
+}
+
+/// When the child is killed, after it first told of something.
+enum Patience {
+    After(Duration),
+    UntilPartial,
+}
+
+impl Patience {
+    fn wait(&self, data: &Path) {
+        match self {
+            Self::After(time) => std::thread::sleep(*time),
+            Self::UntilPartial => {
+                let (before, started) = (partial_replies(data), Instant::now());
+                while partial_replies(data) <= before && started.elapsed() < Duration::from_secs(20) {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+            }
+        }
+    }
 }
 
 /// What the children told of: messages that were acknowledged, and replies that were finished.
@@ -81,11 +104,10 @@ impl Told {
         true
     }
 
-    /// Kills the child some time after it first told of something.
-    fn hear_and_kill(&mut self, mut child: Child, patience: Duration) {
+    fn hear_and_kill(&mut self, mut child: Child, data: &Path, patience: &Patience) {
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok);
         assert!(lines.by_ref().any(|line| self.hear(&line)), "the child told nothing");
-        std::thread::sleep(patience);
+        patience.wait(data);
         child.kill().expect("SIGKILL");
         assert_eq!(child.wait().expect("it ended").signal(), Some(9), "the child ended by itself");
         for line in lines {
@@ -126,10 +148,11 @@ fn a_killed_chat_loses_no_acknowledged_message_and_goes_on_where_it_was() {
     let engine = engine(1024);
     let (mut told, mut cut_short) = (Told::default(), 0);
     for round in 0..ROUNDS {
-        let child = spawn(data.path(), "a_killed_chat_loses_no_acknowledged_message_and_goes_on_where_it_was");
-        // Most are killed within two short turns, some well inside a long one.
-        let patience = if round % 8 == 7 { 2_600 } else { round * 379 % 700 };
-        told.hear_and_kill(child, Duration::from_millis(patience));
+        // Most are killed at any point of some short turns, some inside a long one that is partly written down.
+        let long = round % 8 == 7;
+        let random = Patience::After(Duration::from_millis(round * 379 % 700));
+        let patience = if long { Patience::UntilPartial } else { random };
+        told.hear_and_kill(spawn(data.path(), long), data.path(), &patience);
         cut_short = cut_short.max(told.check(data.path()));
         if round % 6 == 5 {
             let assistant = launch(data.path(), &engine);

@@ -78,10 +78,24 @@ fn a_damaged_snapshot_is_ignored_and_the_answer_is_the_one_computed_from_text() 
 
     let tokens = 4 * snapshot_tokens(&snapshot_of(closed.folder.path())).len();
     let state = 44 + tokens + 8;
-    for cut in [0, 1, 7, 8, 39, 43, 44 + tokens / 2, state - 1, state + 100, sound.len() / 2, sound.len() - 33, sound.len() - 1] {
+    for cut in [
+        0,
+        1,
+        7,
+        8,
+        39,
+        43,
+        44 + tokens / 2,
+        state - 1,
+        state + 100,
+        sound.len() / 2,
+        sound.len() - 33,
+        sound.len() - 1,
+    ] {
         expect_rebuilt("cut", &ask(closed.with_snapshot(Some(&sound[..cut])).path(), &engine), &from_text);
     }
-    for flipped in [0, 7, 8, 39, 40, 43, 44, 43 + tokens, state - 8, state, state + 4, sound.len() / 2, sound.len() - 1] {
+    for flipped in [0, 7, 8, 39, 40, 43, 44, 43 + tokens, state - 8, state, state + 4, sound.len() / 2, sound.len() - 1]
+    {
         let mut bytes = sound.clone();
         bytes[flipped] ^= 0x40;
         expect_rebuilt("flipped", &ask(closed.with_snapshot(Some(&bytes)).path(), &engine), &from_text);

@@ -25,7 +25,7 @@ mod worker;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread::JoinHandle;
+use std::thread::{JoinHandle, ThreadId};
 use std::time::Instant;
 
 use tokio::sync::{mpsc as async_mpsc, oneshot};
@@ -64,6 +64,7 @@ struct Shared {
     /// Raised before the thread is told to end, for what it may be in the middle of.
     closing: Arc<AtomicBool>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    thread_id: ThreadId,
     model: Arc<Model>,
     template: ChatTemplate,
     info: ModelInfo,
@@ -151,6 +152,7 @@ impl Engine {
             shared: Arc::new(Shared {
                 waker: Waker { commands, abort },
                 closing: Arc::new(AtomicBool::new(false)),
+                thread_id: thread.thread().id(),
                 thread: Mutex::new(Some(thread)),
                 model,
                 template,
@@ -292,13 +294,16 @@ impl Engine {
 
 impl Shared {
     fn close(&self) {
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(thread) = thread else { return };
         self.closing.store(true, Ordering::SeqCst);
         let _ = self.waker.commands.send(Command::Close);
         self.waker.interrupt();
         // The last handle may be dropped by an observer, on the engine's own thread.
-        if thread.thread().id() != std::thread::current().id() {
+        if self.thread_id == std::thread::current().id() {
+            return;
+        }
+        // Joined under the lock: whoever closes it as well waits too, and nobody tears down what the thread still uses.
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = thread.take() {
             let _ = thread.join();
         }
     }
