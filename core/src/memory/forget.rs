@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::db::{Db, Fault, Held};
 use super::turn::ConversationId;
-use super::{schema, words};
+use super::{consolidate, schema, words};
 use crate::{Error, Result};
 
 /// In `meta` from the deletion until its bytes are gone from the files, so that a crash in between is made good.
@@ -24,6 +24,8 @@ pub struct ForgetReport {
     pub memories: Vec<i64>,
     /// The turn removed from its transcript, with its reply.
     pub turn: i64,
+    /// Other turns removed: those that state the same fact.
+    pub other_turns: Vec<i64>,
     /// Turns whose replies were removed because they repeat words that only the forgotten turn held.
     pub replies_of: Vec<i64>,
     /// Conversations whose transcript changed: snapshots made of them hold the forgotten words and must be deleted.
@@ -33,32 +35,73 @@ pub struct ForgetReport {
     pub wiped: bool,
 }
 
-/// Forgets a memory with the turn that it comes from.
+/// Forgets a memory with the turn that it comes from; a fact with every turn that states it.
 pub(super) fn forget(db: &Db, id: i64) -> Result<ForgetReport> {
     db.with(|held| {
-        let mut report = held.transaction(|tx| forget_source(tx, id))?;
-        report.memories.iter().for_each(|memory| held.index.remove(*memory));
+        let Forgotten { mut report, reworded } = held.transaction(|tx| forget_sources(tx, id))?;
+        report.memories.iter().chain(&reworded).for_each(|memory| held.index.remove(*memory));
         report.wiped = wipe(held).unwrap_or(false); // forgotten in any case; an error here only delays the wiping
         Ok(report)
     })
 }
 
-fn forget_source(tx: &Transaction<'_>, id: i64) -> Result<ForgetReport, Fault> {
+struct Forgotten {
+    report: ForgetReport,
+    /// Facts that other turns state as well, and that speak in their words now.
+    reworded: Vec<i64>,
+}
+
+fn forget_sources(tx: &Transaction<'_>, id: i64) -> Result<Forgotten, Fault> {
     let turn: Option<i64> =
         tx.query_row("SELECT turn FROM memories WHERE id = ?1", [id], |row| row.get(0)).optional()?;
     let turn = turn.ok_or(Error::NotFound { what: "memory", id })?;
+    let others: Vec<i64> = consolidate::turns_of(tx, id)?.into_iter().filter(|other| *other != turn).collect();
+    let mut forgotten = Forgotten { report: ForgetReport::of(turn), reworded: Vec::new() };
+    for turn in others.iter().chain([&turn]) {
+        forget_turn(tx, *turn, &mut forgotten)?;
+    }
+    let Forgotten { report, reworded } = &mut forgotten;
+    report.other_turns = others;
+    [&mut report.memories, &mut report.replies_of].into_iter().for_each(sort_once);
+    report.replies_of.retain(|reply| *reply != turn && !report.other_turns.contains(reply));
+    report.conversations.sort_unstable();
+    report.conversations.dedup();
+    reworded.retain(|fact| !report.memories.contains(fact));
+    note_pending_wipe(tx)?;
+    Ok(forgotten)
+}
+
+fn sort_once(ids: &mut Vec<i64>) {
+    ids.sort_unstable();
+    ids.dedup();
+}
+
+impl ForgetReport {
+    fn of(turn: i64) -> Self {
+        Self {
+            memories: Vec::new(),
+            turn,
+            other_turns: Vec::new(),
+            replies_of: Vec::new(),
+            conversations: Vec::new(),
+            wiped: false,
+        }
+    }
+}
+
+fn forget_turn(tx: &Transaction<'_>, turn: i64, forgotten: &mut Forgotten) -> Result<(), Fault> {
     let (conversation, said): (i64, String) =
         tx.query_row("SELECT conversation, words FROM turns WHERE id = ?1", [turn], |r| Ok((r.get(0)?, r.get(1)?)))?;
-    let memories = ids(tx, "SELECT id FROM memories WHERE turn = ?1", turn)?;
     let recalled_in =
         ids(tx, "SELECT DISTINCT r.turn FROM recalls r JOIN memories m ON m.id = r.memory WHERE m.turn = ?1", turn)?;
+    forgotten.reworded.extend(consolidate::rest_on_other_turns(tx, turn)?);
+    forgotten.report.memories.extend(ids(tx, "SELECT id FROM memories WHERE turn = ?1", turn)?);
     tx.execute("DELETE FROM turns WHERE id = ?1", [turn])?; // takes memories, facts, vectors and full text with it
     let later = ids(tx, "SELECT id FROM turns WHERE conversation = ?1", conversation)?;
     let exposed: HashSet<i64> = later.into_iter().filter(|t| *t > turn).chain(recalled_in.iter().copied()).collect();
-    let replies_of = drop_repeating_replies(tx, &said, exposed)?;
-    let conversations = drop_blocks_and_summaries(tx, conversation, &recalled_in)?;
-    note_pending_wipe(tx)?;
-    Ok(ForgetReport { memories, turn, replies_of, conversations, wiped: false })
+    forgotten.report.replies_of.extend(drop_repeating_replies(tx, &said, exposed)?);
+    forgotten.report.conversations.extend(drop_blocks_and_summaries(tx, conversation, &recalled_in)?);
+    Ok(())
 }
 
 fn ids(connection: &Connection, sql: &str, of: i64) -> Result<Vec<i64>, Fault> {
