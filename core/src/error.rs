@@ -100,7 +100,7 @@ pub enum Error {
     },
 
     /// The store is damaged; nothing in it was changed.
-    #[error("{} is damaged ({reason}); set it aside with `recover` and start a new one, or restore a copy", path.display())]
+    #[error("{} is damaged ({reason}); open it with `OnDamage::Quarantine` to set it aside and start a new one, or restore a copy", path.display())]
     StorageCorrupt {
         /// The store's file.
         path: PathBuf,

@@ -8,10 +8,13 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::schema;
 use crate::{Error, Result};
 
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+/// SQLite's file format, section 1.3.
 const HEADER_BYTES: usize = 100;
+const USER_VERSION_AT: usize = 60;
 
 /// Refuses a file that SQLite would not know, or that a newer version wrote, before SQLite touches it.
 pub(super) fn refuse_foreign_file(path: &Path) -> Result<()> {
@@ -21,10 +24,22 @@ pub(super) fn refuse_foreign_file(path: &Path) -> Result<()> {
         Err(missing) if missing.kind() == ErrorKind::NotFound => return Ok(()),
         Err(other) => return Err(denied(path, other)),
     };
-    if header.is_empty() || header.starts_with(MAGIC) {
-        return Ok(());
+    match header.as_slice() {
+        [] => Ok(()),
+        whole if whole.len() == HEADER_BYTES && whole.starts_with(MAGIC) => refuse_newer_header(path, whole),
+        _ => Err(damaged(path, "it is not a database")),
     }
-    Err(damaged(path, "it is not a database"))
+}
+
+/// A version never falls, so a header that is too new decides even if the log holds a later one. Found here, SQLite
+/// need not open the store, which would leave its `-wal` and `-shm` beside it.
+fn refuse_newer_header(path: &Path, header: &[u8]) -> Result<()> {
+    let field = header[USER_VERSION_AT..].first_chunk::<4>().expect("the header is longer than that");
+    let found = i64::from(i32::from_be_bytes(*field));
+    if found > schema::NEWEST {
+        return Err(Error::SchemaTooNew { path: path.into(), found, supported: schema::NEWEST });
+    }
+    Ok(())
 }
 
 pub(super) fn damaged(path: &Path, reason: &str) -> Error {

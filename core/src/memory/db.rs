@@ -97,7 +97,7 @@ impl Db {
     /// Runs `work` while nothing else uses the connection.
     pub(super) fn with<T>(&self, work: impl FnOnce(&mut Held) -> Result<T, Fault>) -> Result<T> {
         let mut held = self.lock();
-        work(&mut held).map_err(|fault| error(&self.path, fault))
+        work(&mut held).map_err(|fault| error_in_use(&self.path, fault))
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
@@ -163,6 +163,19 @@ fn prepare(mut connection: Connection, params: &MemoryParams) -> Result<Connecti
     Ok(connection)
 }
 
+/// As [`error`]. In an open store every statement of ours fits the schema, so one that SQLite cannot make sense of has
+/// met damage (measured: a flipped byte in the full-text tables gives code 1). While opening it may as well be a
+/// defect of an upgrade, for which no store must be set aside.
+fn error_in_use(path: &Path, fault: Fault) -> Error {
+    match &fault {
+        Fault::Sqlite(sqlite) if sqlite.sqlite_error_code() == Some(ErrorCode::Unknown) => {
+            tracing::debug!(%sqlite, "a statement does not fit the store");
+            damage::damaged(path, "its tables are not as they were made")
+        }
+        _ => error(path, fault),
+    }
+}
+
 /// The fault as an error that says what the caller can do.
 pub(super) fn error(path: &Path, fault: Fault) -> Error {
     let fault = match fault {
@@ -207,4 +220,9 @@ fn conversion_error(path: PathBuf, fault: &rusqlite::Error) -> Error {
         }
         _ => Error::internal("the memory store used SQLite wrongly"),
     }
+}
+
+/// A word in a column that knows only some: the schema's CHECK keeps others out, so only damage puts one there.
+pub(super) fn unknown_word(column: &str) -> rusqlite::Error {
+    rusqlite::Error::InvalidColumnType(0, column.into(), rusqlite::types::Type::Text)
 }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use super::db::Fault;
 use super::persona::Origin;
 use super::turn::{ConversationId, ConversationInfo, ReplyState, StoredReply, StoredTurn, Summary};
-use crate::{Error, Result};
+use crate::Error;
 
 pub(super) fn create_conversation(connection: &Connection, started_ms: i64) -> Result<ConversationId, Fault> {
     connection.execute("INSERT INTO conversations(started_ms) VALUES (?1)", [started_ms])?;
@@ -30,9 +30,12 @@ pub(super) fn latest_conversation(connection: &Connection) -> Result<Option<Conv
 /// All conversations, newest first.
 pub(super) fn conversations(connection: &Connection) -> Result<Vec<ConversationInfo>, Fault> {
     let mut statement = connection.prepare_cached(
-        "SELECT c.id, c.started_ms, count(t.id), (SELECT at_ms FROM turns WHERE id = max(t.id))
-         FROM conversations c LEFT JOIN turns t ON t.conversation = c.id
-         GROUP BY c.id ORDER BY c.id DESC",
+        "SELECT c.id, c.started_ms, coalesce(said.turns, 0), newest.at_ms
+         FROM conversations c
+         LEFT JOIN (SELECT conversation, count(*) AS turns, max(id) AS newest FROM turns GROUP BY conversation) said
+             ON said.conversation = c.id
+         LEFT JOIN turns newest ON newest.id = said.newest
+         ORDER BY c.id DESC",
     )?;
     let rows = statement.query_map([], |row| {
         Ok(ConversationInfo {

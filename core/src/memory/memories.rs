@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::db::Fault;
+use super::db::{Fault, unknown_word};
 use super::persona::{Memory, MemoryKind, Origin};
 use crate::Error;
 
@@ -53,17 +53,13 @@ pub(super) fn set_pinned(connection: &Connection, id: i64, pinned: bool) -> Resu
 fn read(row: &Row<'_>) -> Result<Memory, Fault> {
     Ok(Memory {
         id: row.get(0)?,
-        kind: MemoryKind::parse(row.get_ref(1)?.as_str().map_err(|_| unreadable())?)?,
+        kind: MemoryKind::parse(row.get_ref(1)?.as_str().map_err(|_| unknown_word("kind"))?)?,
         text: row.get(2)?,
         words: row.get(3)?,
         turn: row.get(4)?,
         conversation: row.get(5)?,
-        origin: Origin::parse(row.get_ref(6)?.as_str().map_err(|_| unreadable())?)?,
+        origin: Origin::parse(row.get_ref(6)?.as_str().map_err(|_| unknown_word("origin"))?)?,
         at_ms: row.get(7)?,
         pinned: row.get(8)?,
     })
-}
-
-fn unreadable() -> Error {
-    Error::internal("a column of the memory store has another type than its schema says")
 }

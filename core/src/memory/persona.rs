@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use super::db::unknown_word;
 
 /// What a memory is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -34,13 +34,13 @@ impl MemoryKind {
         }
     }
 
-    pub(super) fn parse(word: &str) -> Result<Self> {
+    pub(super) fn parse(word: &str) -> rusqlite::Result<Self> {
         match word {
             "episode" => Ok(Self::Episode),
             "profile" => Ok(Self::Profile),
             "personality" => Ok(Self::Personality),
             "preference" => Ok(Self::Preference),
-            _ => Err(Error::internal("the store holds a memory of an unknown kind")),
+            _ => Err(unknown_word("kind")),
         }
     }
 }
@@ -67,11 +67,11 @@ impl Origin {
         }
     }
 
-    pub(super) fn parse(word: &str) -> Result<Self> {
+    pub(super) fn parse(word: &str) -> rusqlite::Result<Self> {
         match word {
             "said" => Ok(Self::Said),
             "pasted" => Ok(Self::Pasted),
-            _ => Err(Error::internal("the store holds a turn of an unknown origin")),
+            _ => Err(unknown_word("origin")),
         }
     }
 }

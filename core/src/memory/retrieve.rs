@@ -47,7 +47,7 @@ pub struct RetrieveLimits {
 
 impl Default for RetrieveLimits {
     fn default() -> Self {
-        Self { max_count: 8, min_score: 0.3, by: SearchBy::default(), in_context: None }
+        Self { max_count: 8, min_score: 0.2, by: SearchBy::default(), in_context: None }
     }
 }
 

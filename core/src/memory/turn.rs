@@ -5,9 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::db::unknown_word;
 use super::persona::{Origin, Recalled};
 use super::retrieve::RetrieveLimits;
-use crate::{Error, Result};
+use crate::Error;
 
 /// Which conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -98,13 +99,13 @@ impl ReplyState {
         }
     }
 
-    pub(super) fn parse(word: &str) -> Result<Self> {
+    pub(super) fn parse(word: &str) -> rusqlite::Result<Self> {
         match word {
             "partial" => Ok(Self::Partial),
             "complete" => Ok(Self::Complete),
             "cancelled" => Ok(Self::Cancelled),
             "failed" => Ok(Self::Failed),
-            _ => Err(Error::internal("the store holds a reply in an unknown state")),
+            _ => Err(unknown_word("reply_state")),
         }
     }
 }

@@ -93,9 +93,7 @@ impl Assistant {
     /// # Errors
     /// [`crate::Error::NotFound`] when there is none with this id; those of the store and of deleting files.
     pub fn forget(&self, id: i64) -> Result<ForgetReport> {
-        let report = self.shared.memory.forget(id)?;
-        self.after_erasure()?;
-        Ok(report)
+        self.reaching_snapshots(|memory| memory.forget(id))
     }
 
     /// Erases memories, conversations and snapshots: nothing of the user is left.
@@ -103,14 +101,19 @@ impl Assistant {
     /// # Errors
     /// Those of the store and of deleting files.
     pub fn erase_all(&self) -> Result<()> {
-        self.shared.memory.erase_all()?;
-        self.after_erasure()
+        self.reaching_snapshots(MemoryStore::erase_all)
     }
 
-    fn after_erasure(&self) -> Result<()> {
+    /// Snapshots go before the words and again after them: a process that dies in between leaves no copy of what was
+    /// forgotten, nor does a session that saved one meanwhile.
+    fn reaching_snapshots<T>(&self, forget: impl FnOnce(&MemoryStore) -> Result<T>) -> Result<T> {
+        let erase_snapshots = || self.shared.snapshots.as_ref().map_or(Ok(()), Snapshots::erase);
+        erase_snapshots()?;
+        let forgotten = forget(&self.shared.memory)?;
         self.shared.erasures.fetch_add(1, Ordering::SeqCst);
         self.shared.engine.clear_idle();
-        self.shared.snapshots.as_ref().map_or(Ok(()), Snapshots::erase)
+        erase_snapshots()?;
+        Ok(forgotten)
     }
 
     /// Finishes what is being recorded, stops the engine and frees the model. Open replies end with
