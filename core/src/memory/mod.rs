@@ -7,12 +7,16 @@
 mod consolidate;
 mod damage;
 mod db;
+mod edit;
 mod embed;
 mod export;
+mod external;
 mod forget;
+mod import;
 mod index;
 mod induce;
 mod log;
+mod many;
 mod memories;
 #[cfg(feature = "ort")]
 mod onnx;
@@ -22,6 +26,7 @@ mod params;
 mod persona;
 mod retrieve;
 mod schema;
+mod topic;
 mod turn;
 mod vectors;
 mod words;
@@ -34,11 +39,14 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use consolidate::InductionReport;
+pub use edit::EditedMemory;
 pub use embed::{EmbedPurpose, Embedder};
-pub use export::{EXPORT_FORMAT, Export, ExportedConversation};
+pub use export::{EXPORT_FORMAT, Export, ExportedConversation, ExportedFact, ExportedRecall, ExportedSource};
+pub use external::{ExternalId, ImportedLine, Speaker};
 pub use forget::ForgetReport;
 #[cfg(any(test, feature = "testing"))]
 pub use hashing_embedder::HashingEmbedder;
+pub use import::{BadLine, ImportProgress, ImportReport, LineFault, OnBadLine, TurnImport};
 pub use induce::{Candidate, ExtractiveInducer, Inducer, InductionPrompt, PromptedInducer, UserTurn};
 #[cfg(feature = "testing")]
 pub use induce::{INDUCTION_PROBES, induction_cue_names, induction_cues};
@@ -47,6 +55,7 @@ pub use ort_embedder::{OrtEmbedder, OrtEmbedderParams, Pooling};
 pub use params::{Durability, MemoryParams, OnDamage, StorePath};
 pub use persona::{Fact, Memory, MemoryKind, Origin, Recalled, SupersededFact};
 pub use retrieve::{RetrieveLimits, SearchBy};
+pub use topic::TOPIC_MIN_COSINE;
 pub use turn::{
     BegunTurn, ConversationId, ConversationInfo, Remember, ReplyState, StoredReply, StoredTurn, Summary, TurnOptions,
 };

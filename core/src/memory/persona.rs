@@ -127,7 +127,7 @@ pub struct Recalled {
 /// A fact about the user, with the words that support it and what became of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fact {
-    /// The id that `forget`, `edit_fact` and `set_pinned` take.
+    /// The id that `forget`, `edit` and `set_pinned` take.
     pub id: i64,
     /// Profile, personality or preference.
     pub kind: MemoryKind,

@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use assistant::{Assistant, AssistantParams};
 pub use reply::{Reply, Turn};
+pub use snapshots::erase_snapshots;
 
 use crate::engine::{AdapterId, Constraint, GenerateParams, SamplingParams, Sequence};
 use crate::error::{Error, Result};
@@ -306,7 +307,7 @@ impl Inner {
         }
         let mut room = budget.memory_room();
         let fits = |fact: &Recalled| {
-            let cost = self.shared.engine.count_tokens(&fact.words) + QUOTATION_OVERHEAD;
+            let cost = self.shared.engine.count_tokens(&fact.text) + QUOTATION_OVERHEAD;
             room.checked_sub(cost).map(|rest| room = rest).is_some()
         };
         Ok((begun.turn, begun.recalled.into_iter().take_while(fits).collect()))
@@ -315,7 +316,7 @@ impl Inner {
     /// The block that quotes memories which do not stand in the prompt already, and their ids; noted with the turn.
     fn quote(&self, state: &State, turn: i64, facts: &[Recalled]) -> Result<(Option<String>, Vec<i64>)> {
         let fresh: Vec<_> = facts.iter().filter(|fact| !state.transcript.shows(fact)).collect();
-        let quoted: Vec<_> = fresh.iter().map(|fact| Quoted { words: &fact.words, turn: fact.turn }).collect();
+        let quoted: Vec<_> = fresh.iter().map(|fact| Quoted { words: &fact.text, turn: fact.turn }).collect();
         let block = recalled_block(&quoted);
         let ids: Vec<_> = fresh.iter().map(|fact| fact.id).collect();
         if let Some(block) = &block {

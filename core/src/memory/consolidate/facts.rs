@@ -11,7 +11,6 @@ use super::super::db::Fault;
 use super::super::induce::Candidate;
 use super::super::memories;
 use super::super::persona::{Fact, MemoryKind, SupersededFact};
-use crate::Error;
 
 /// A second statement is not independent of the first: the same person said it, and the same inducer read it.
 const CONFIRMATION: f32 = 0.5;
@@ -37,6 +36,13 @@ pub(super) fn in_force(connection: &Connection) -> Result<Vec<InForce>, Fault> {
         Ok(InForce { id: row.get(0)?, text: row.get(1)?, last_turn: row.get::<_, Option<i64>>(2)?.unwrap_or(0) })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Whether these very words of the turn support a fact already, be it one that was replaced: a turn may be read again, by
+/// another inducer or after an import.
+pub(super) fn is_read(connection: &Connection, candidate: &Candidate) -> Result<bool, Fault> {
+    let mut statement = connection.prepare_cached("SELECT 1 FROM fact_sources WHERE turn = ?1 AND words = ?2")?;
+    Ok(statement.exists((candidate.turn, &candidate.words))?)
 }
 
 /// Adds a fact that nothing states yet.
@@ -135,17 +141,6 @@ fn rest_on_newest(connection: &Connection, fact: i64) -> Result<bool, Fault> {
 pub(in super::super) fn turns_of(connection: &Connection, fact: i64) -> Result<Vec<i64>, Fault> {
     let mut statement = connection.prepare_cached("SELECT turn FROM fact_sources WHERE fact = ?1 ORDER BY turn")?;
     Ok(statement.query_map([fact], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
-}
-
-/// Gives a fact another text; the words behind it stay.
-pub(super) fn edit(connection: &Connection, fact: i64, text: &str) -> Result<(), Fault> {
-    let there = connection.prepare_cached("SELECT 1 FROM facts WHERE memory = ?1")?.exists([fact])?;
-    if !there {
-        return Err(Error::NotFound { what: "fact", id: fact }.into());
-    }
-    connection.execute("UPDATE memories SET text = ?2 WHERE id = ?1", (fact, text))?;
-    connection.execute("DELETE FROM vectors WHERE memory = ?1", [fact])?;
-    Ok(())
 }
 
 /// Every fact in force with what it superseded, oldest turn first.

@@ -18,7 +18,7 @@ use super::embed::{EmbedPurpose, Embedder, embed_checked};
 use super::index::dot;
 use super::induce::{Candidate, Inducer, UserTurn, verify};
 use super::persona::{Fact, Origin};
-use super::{MAX_TURN_BYTES, MemoryStore, vectors};
+use super::{MemoryStore, vectors};
 use crate::{Error, Result};
 use compare::{Relation, Statement};
 pub(super) use facts::{rest_on_other_turns, turns_of};
@@ -78,29 +78,6 @@ impl MemoryStore {
     pub fn facts(&self) -> Result<Vec<Fact>> {
         // One transaction: a fact and its turns must be of one moment.
         self.inner.db.write(|tx| facts::all(tx))
-    }
-
-    /// Puts a fact as the user wants it. The words that support it stay as they were said.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], [`Error::InvalidInput`] for a text without anything in it or that is too long, and those of
-    /// storage. An embedder that fails is no error: the fact is found by its words until
-    /// [`MemoryStore::reembed`].
-    pub fn edit_fact(&self, id: i64, text: &str) -> Result<()> {
-        let text = text.trim();
-        if text.is_empty() || text.len() > MAX_TURN_BYTES {
-            return Err(Error::InvalidInput { what: "fact", reason: "it is empty or longer than 4 MiB".into() });
-        }
-        let embedded = self.embedder().map(|embedder| embed_checked(embedder, &[text], EmbedPurpose::Document));
-        let vector = embedded.transpose().unwrap_or_default().and_then(|mut vectors| vectors.pop());
-        self.inner.db.with(|held| {
-            held.index.remove(id);
-            held.index.invalidate();
-            held.transaction(|tx| {
-                facts::edit(tx, id, text)?;
-                store_vector(tx, id, self.embedder(), vector.as_deref())
-            })
-        })
     }
 
     fn embedder(&self) -> Option<&dyn Embedder> {
@@ -231,7 +208,7 @@ impl Known {
         report: &mut InductionReport,
     ) -> Result<Option<(i64, Vec<f32>)>, Fault> {
         let Found { candidate, vector } = found;
-        if !may_support(connection, candidate.turn)? {
+        if !may_support(connection, candidate.turn)? || facts::is_read(connection, &candidate)? {
             return Ok(None);
         }
         let statement = Statement::of(&candidate.text);
