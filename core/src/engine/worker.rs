@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use super::generation::{Generation, Placement, Request};
 use super::gguf;
 use super::governor::ThreadGovernor;
-use super::native::{Adapter, BatchRow, Context, Decoded, SequenceNumber, Token};
+use super::native::{Adapter, BatchRow, Context, Decoded, SequenceNumber, Token, engine_version};
 use super::scoring::{self, ScoreRequest};
 use super::slots::{AdapterId, AdapterSet, SequenceId, Slots};
 use super::snapshot::{Fingerprint, Snapshot};
@@ -27,6 +27,8 @@ use crate::error::{Error, Result};
 
 /// A shorter moved run is not worth the bookkeeping: prefilling it takes less than the rotation of its keys.
 const LEAST_MOVED_RUN: usize = 64;
+/// Rows of the decode that also rotates moved keys: it cannot be ended early, so it is kept short.
+const ROWS_WITH_SHIFT: usize = 32;
 /// A donor must spare at least this many tokens of prefill.
 const LEAST_DONATION: usize = 16;
 
@@ -275,6 +277,9 @@ impl Worker {
         let begun = Generation::begin(&model, request, placement);
         if begun.is_none() {
             self.slots.get_mut(slot).reserved = 0;
+            if parked.is_some() {
+                self.unpark_for_good();
+            }
         }
         Ok(begun)
     }
@@ -350,10 +355,10 @@ impl Worker {
     }
 
     /// Puts the parked tail where the prompt has it, once the prefill has come there.
-    fn unpark(&mut self, running: usize) {
+    fn unpark_if_due(&mut self, running: usize) {
         let generation = &mut self.running[running];
-        let Some(run) = generation.parked.take() else { return };
         let slot = self.slots.get_mut(generation.slot);
+        let Some(run) = generation.parked.take_if(|run| run.prompt_at == slot.tokens.len()) else { return };
         slot.tokens.extend_from_slice(&generation.prompt[run.prompt_at..run.prompt_at + run.len]);
         let (number, spare) = (slot.number, self.spare_number());
         self.context.shift(spare, run.prompt_at as i64 - run.cached_at as i64);
@@ -409,14 +414,16 @@ impl Worker {
 
     /// Rows for the next decode: running replies first, prompts with what room is left.
     fn batch(&mut self, adapters: &AdapterSet) -> (Vec<BatchRow>, Vec<Share>) {
-        let n_batch = self.context.params().n_batch as usize;
-        let (mut rows, mut shares) = (Vec::with_capacity(n_batch), Vec::new());
+        let (mut rows, mut shares) = (Vec::new(), Vec::new());
         let ready: Vec<usize> = (0..self.running.len())
             .filter(|&i| {
                 let generation = &self.running[i];
                 generation.is_ready() && generation.adapters == *adapters
             })
             .collect();
+        ready.iter().for_each(|&i| self.unpark_if_due(i));
+        let n_batch = self.context.params().n_batch as usize;
+        let n_batch = if self.context.is_shift_pending() { n_batch.min(ROWS_WITH_SHIFT) } else { n_batch };
         let (decoding, prefilling): (Vec<_>, Vec<_>) =
             ready.into_iter().partition(|&i| self.running[i].next_token.is_some());
         for running in decoding.into_iter().chain(prefilling) {
@@ -429,11 +436,7 @@ impl Worker {
         (rows, shares)
     }
 
-    fn add_rows(&mut self, running: usize, n_batch: usize, rows: &mut Vec<BatchRow>) {
-        let at_parked = |generation: &Generation, done: usize| generation.parked.is_some_and(|r| r.prompt_at == done);
-        if at_parked(&self.running[running], self.slots.get(self.running[running].slot).tokens.len()) {
-            self.unpark(running);
-        }
+    fn add_rows(&self, running: usize, n_batch: usize, rows: &mut Vec<BatchRow>) {
         let generation = &self.running[running];
         let slot = self.slots.get(generation.slot);
         let (done, sequence) = (slot.tokens.len(), slot.number);
@@ -577,9 +580,11 @@ impl Worker {
     fn state_fingerprint(&self, adapters: &AdapterSet) -> Option<Fingerprint> {
         let params = self.context.params();
         let mut hash = blake3::Hasher::new();
+        hash.update(engine_version());
         hash.update(&self.fingerprint);
         hash.update(params.kv_type.as_str().as_bytes());
-        hash.update(&[u8::from(params.offload)]);
+        hash.update(&[u8::from(params.offload), params.flash_attention as u8]);
+        hash.update(env!("CARGO_PKG_VERSION").as_bytes()); // another release may bring another llama.cpp
         for (id, scale) in adapters.0.iter() {
             hash.update(&self.adapters.get(id)?.1);
             hash.update(&scale.to_le_bytes());
