@@ -95,7 +95,7 @@ pub(crate) enum MemoryCommand {
     Import(ImportArgs),
     /// Find the memories that matter to a text, best first, with score and reason
     Search(SearchArgs),
-    /// Show what is known of the user, by kind
+    /// Show what is known of the user, by kind; turns that were not read yet are read first
     Facts(FactsArgs),
     /// Change what a memory says; the words that were said stay as its source
     Edit(EditArgs),
@@ -170,7 +170,7 @@ pub(crate) struct SearchArgs {
 #[derive(Debug, Args)]
 pub(crate) struct FactsArgs {
     #[command(flatten)]
-    pub(crate) store: StoreArgs,
+    pub(crate) store: SearchableStoreArgs,
     /// Also what was said, word for word
     #[arg(long)]
     pub(crate) episodes: bool,

@@ -37,7 +37,7 @@ impl Home {
 
     /// By words alone, as no model is here.
     fn run(&self, args: &[&str]) -> Output {
-        let by_words = !["facts", "export", "pin", "unpin"].contains(&args[0]);
+        let by_words = !["export", "pin", "unpin"].contains(&args[0]);
         self.run_with(args, by_words)
     }
 
@@ -85,7 +85,8 @@ impl Home {
     }
 
     fn memories(&self) -> Vec<Value> {
-        lines(&self.ok(&["facts", "--episodes", "--json"]))
+        let export: Value = serde_json::from_slice(&self.ok(&["export"]).stdout).expect("JSON");
+        export["memories"].as_array().expect("a list").clone()
     }
 
     fn id_of(&self, word: &str) -> String {
@@ -307,6 +308,26 @@ fn a_memory_is_edited_pinned_and_shown_with_the_users_words() {
     assert!(!shown(&home.ok(&["unpin", "--id", &id])).contains("pinned"));
     let hits = shown(&home.ok(&["search", "viola"]));
     assert!(hits.contains(&format!("[{id}]")), "{hits}");
+}
+
+#[test]
+fn facts_are_read_out_of_what_was_said_with_the_words_that_support_them() {
+    let home = Home::filled();
+    let turns =
+        [json!({"id": "v", "text": "I live in Lisbon."}), json!({"id": "w", "text": "I moved to Porto last week."})];
+    home.ok(&["import", "--jsonl", &home.write("more.jsonl", &turns)]);
+    let facts = lines(&home.ok(&["facts", "--json"]));
+    assert!(!facts.is_empty());
+    for fact in &facts {
+        assert_ne!(fact["kind"], "episode");
+        for key in ["id", "kind", "text", "words", "turn", "confidence", "first_seen_ms", "times_confirmed", "pinned"] {
+            assert!(!fact[key].is_null(), "{key} of {fact}");
+        }
+    }
+    assert!(facts.iter().all(|fact| !fact["text"].as_str().expect("a text").contains("tuba")), "{facts:?}");
+    assert_eq!(lines(&home.ok(&["facts", "--json"])), facts, "read again, nothing is added");
+    let words = shown(&home.ok(&["facts", "--episodes"]));
+    assert!(words.contains("sure") && words.contains("episode"), "{words}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! `aloe memory forget`: shows what would go, asks, and forgets it in the store and in what lies beside it.
 
+use std::collections::HashSet;
+
 use aloekit::memory::{Memory, MemoryStore};
 use serde_json::json;
 
@@ -26,7 +28,7 @@ pub(super) fn run(args: &ForgetArgs, stores: &Stores<'_>) -> Result<()> {
         true => (store.erase_all().map(|()| doomed)?, true),
         false => {
             let report = store.forget_all(&doomed.iter().map(|memory| memory.id).collect::<Vec<_>>())?;
-            (doomed, report.wiped)
+            (doomed.into_iter().filter(|memory| report.memories.contains(&memory.id)).collect(), report.wiped)
         }
     };
     data_folder::forget_beside(&path)?;
@@ -36,7 +38,8 @@ pub(super) fn run(args: &ForgetArgs, stores: &Stores<'_>) -> Result<()> {
     tell(&forgotten, args, stores)
 }
 
-/// The memories that will go: with each, all that came from the same turn.
+/// The memories that will go: with each, all that came from the same turns. A fact among them that another turn states
+/// as well may stay.
 fn doomed(store: &MemoryStore, args: &ForgetArgs) -> Result<Vec<Memory>> {
     let all = store.memories()?;
     if args.all {
@@ -46,8 +49,10 @@ fn doomed(store: &MemoryStore, args: &ForgetArgs) -> Result<Vec<Memory>> {
         Some(topic) => store.find_topic(topic)?,
         None => args.id.iter().map(|id| one(store, *id)).collect::<Result<_>>()?,
     };
-    let companions = all.into_iter().filter(|memory| asked.iter().any(|asked| asked.turn == memory.turn));
-    let mut doomed: Vec<_> = companions.collect();
+    let mut turns: HashSet<i64> = asked.iter().map(|memory| memory.turn).collect();
+    let facts = store.facts()?.into_iter().filter(|fact| asked.iter().any(|memory| memory.id == fact.id));
+    turns.extend(facts.flat_map(|fact| fact.turns));
+    let mut doomed: Vec<_> = all.into_iter().filter(|memory| turns.contains(&memory.turn)).collect();
     doomed.append(&mut asked);
     doomed.sort_by_key(|memory| (memory.turn, memory.id));
     doomed.dedup_by_key(|memory| memory.id);

@@ -10,8 +10,9 @@ mod search;
 
 use std::num::NonZero;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use aloekit::memory::{Memory, MemoryParams, MemoryStore};
+use aloekit::memory::{Embedder, Memory, MemoryParams, MemoryStore};
 
 pub(crate) use self::export::write_private;
 pub(crate) use self::listing::{kind_and_pin, paragraph};
@@ -77,12 +78,15 @@ impl Stores<'_> {
     }
 
     fn open_with_embedder(&self, path: PathBuf, args: &SearchableStoreArgs) -> Result<MemoryStore> {
+        Ok(MemoryStore::open(MemoryParams::file(path), self.embedder(args)?)?)
+    }
+
+    fn embedder(&self, args: &SearchableStoreArgs) -> Result<Option<Arc<dyn Embedder>>> {
         let chat = &self.settings.chat;
         let files = ModelFiles::new(self.settings, self.output)?;
         let name = args.embedder.as_deref().or(chat.embedder.as_deref());
         let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(MOST_THREADS);
-        let embedder = files.embedder(name, chat.onnx_runtime.as_deref(), threads)?;
-        Ok(MemoryStore::open(MemoryParams::file(path), embedder)?)
+        files.embedder(name, chat.onnx_runtime.as_deref(), threads)
     }
 
     /// Says so where memories are found by their words alone though there is an embedder.
