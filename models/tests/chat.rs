@@ -99,6 +99,26 @@ fn every_command_answers_with_one_line() {
 }
 
 #[test]
+fn memories_are_edited_pinned_and_forgotten_by_topic_once_that_is_confirmed() {
+    let script = "I play the cello in a quartet.\nMy bike is red.\n/edit 1 I play the viola.\n/pin 1\n/persona\n\
+                  /forget topic bike\n/why\n/forget yes\n/forget topic bike\n/forget yes\n/persona\n";
+    let output = Chat::new().run(&["--json"], script);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let lines = lines(&output);
+    let edited = &lines[2]["memory"];
+    assert_eq!(
+        (&edited["text"], &edited["words"]),
+        (&"I play the viola.".into(), &"I play the cello in a quartet.".into())
+    );
+    let first = &lines[4]["facts"][0];
+    assert_eq!((first["pinned"].as_bool(), &first["kind"]), (Some(true), &"episode".into()));
+    assert_eq!(lines[5]["found"][0]["text"], "My bike is red.");
+    assert!(lines[7]["error"].is_string(), "another line came between: {}", lines[7]);
+    assert_eq!(lines[9]["forgotten"], serde_json::json!([lines[8]["found"][0]["id"]]));
+    assert_eq!(lines[10]["facts"].as_array().expect("a list").len(), 1);
+}
+
+#[test]
 fn a_mistake_is_told_with_a_hint_and_the_script_goes_on() {
     let output = Chat::new().run(&["--json"], "/per\n/forget 999\n/erase\n/help\n");
     assert_eq!(output.status.code(), Some(1), "{output:?}");

@@ -18,7 +18,7 @@ use crate::{Error, Result};
 const WIPE_PENDING: &str = "wipe_pending";
 
 /// A forgotten word of so many letters is also found at the start of a longer one in a reply: cello, cellos.
-const LEAST_STEM: usize = 4;
+pub(super) const LEAST_STEM: usize = 4;
 
 /// What was forgotten, and what has to be done outside the store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,5 +1,7 @@
-//! One file or folder a verb of the command line.
+//! One file or folder a verb of the command line, and what several of them use of the core.
 
 pub(crate) mod chat;
+mod data_folder;
 pub(crate) mod memory;
+mod model_files;
 pub(crate) mod models;

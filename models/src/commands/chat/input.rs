@@ -13,7 +13,7 @@ use rustyline::validate::Validator;
 use rustyline::{Context, Editor, Helper};
 
 use super::slash::COMMANDS;
-use crate::data_folder;
+use crate::commands::data_folder;
 use crate::error::{Error, Result};
 
 /// A source of lines.

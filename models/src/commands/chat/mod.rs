@@ -165,7 +165,7 @@ impl Chat {
         if let Some(failure) = edited.embedding_failure {
             self.output.warn(&format!("{failure}; it is found by its words alone"));
         }
-        self.view.answer("edit", json!({"memory": edited.memory}), &paragraph(&edited.memory))
+        self.view.answer("edit", json!({"memory": edited.memory}), &self.view.wrapped(&paragraph(&edited.memory)))
     }
 
     fn pin(&self, id: i64, pinned: bool) -> Result<()> {

@@ -8,9 +8,9 @@ use aloekit::{Assistant, AssistantParams, Conversation, SessionParams};
 
 use super::options::{Generation, Options, Start};
 use crate::cli::KvTypeArg;
-use crate::data_folder;
+use crate::commands::data_folder;
+use crate::commands::model_files::ModelFiles;
 use crate::error::{Error, Result};
-use crate::model_files::ModelFiles;
 use crate::output::Output;
 use crate::settings::Settings;
 

@@ -209,7 +209,8 @@ impl View {
         self.answer("forget", json!({"found": lines}), &self.wrapped(&words))
     }
 
-    fn wrapped(&self, words: &str) -> String {
+    /// Words as they fit the terminal.
+    pub(crate) fn wrapped(&self, words: &str) -> String {
         match self.fresh_wrapper() {
             Some(mut wrapper) => wrapper.push(words) + &wrapper.finish(),
             None => words.to_owned(),

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Stores, paragraph};
 use crate::cli::ForgetArgs;
-use crate::data_folder;
+use crate::commands::data_folder;
 use crate::error::{Error, Result};
 
 pub(super) fn run(args: &ForgetArgs, stores: &Stores<'_>) -> Result<()> {

@@ -17,9 +17,9 @@ use aloekit::memory::{Embedder, Memory, MemoryParams, MemoryStore};
 pub(crate) use self::export::write_private;
 pub(crate) use self::listing::{kind_and_pin, paragraph};
 use crate::cli::{EditArgs, MemoryCommand, PinArgs, ReembedArgs, SearchableStoreArgs, StoreArgs};
-use crate::data_folder;
+use crate::commands::data_folder;
+use crate::commands::model_files::ModelFiles;
 use crate::error::{Error, Result};
-use crate::model_files::ModelFiles;
 use crate::output::Output;
 use crate::settings::{Settings, data_dir};
 
