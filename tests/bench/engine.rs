@@ -202,10 +202,8 @@ fn replies_at_once(n_threads: u32, rounds: usize) {
         alone.push(quiet.run(|| tokens_per_s(engine, 1)));
         at_once.push(quiet.run(|| tokens_per_s(engine, 4)));
     }
-    let caption = format!(
-        "{n_threads} thread(s), four replies of {REPLY_TOKENS} tokens, {rounds} rounds, {}",
-        quiet.verdict()
-    );
+    let caption =
+        format!("{n_threads} thread(s), four replies of {REPLY_TOKENS} tokens, {rounds} rounds, {}", quiet.verdict());
     let mut table = Table::new(caption, &["", "tok/s of all, prefill included", "ratio"]);
     table.row(["one after another".into(), alone.spread(1), "1".into()]);
     table.row(["at once".into(), at_once.spread(1), at_once.over(&alone).spread(2)]);

@@ -75,7 +75,8 @@ fn open(file: &Path, embedder: &Arc<CorpusEmbedder>) -> MemoryStore {
 fn build(file: &Path, sentences: &[String], embedder: &Arc<CorpusEmbedder>) -> f64 {
     let store = open(file, embedder);
     let conversation = store.create_conversation().expect("a conversation");
-    let silent = TurnOptions { recall: RetrieveLimits { max_count: 0, ..limits(SearchBy::Words) }, ..Default::default() };
+    let silent =
+        TurnOptions { recall: RetrieveLimits { max_count: 0, ..limits(SearchBy::Words) }, ..Default::default() };
     let ((), took) = timed(|| {
         for sentence in sentences {
             store.begin_turn(conversation, sentence, &silent).expect("the turn is stored");
