@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use super::generation::{Generation, Placement, Request};
 use super::gguf;
 use super::governor::ThreadGovernor;
-use super::native::{Adapter, BatchRow, Context, Decoded, SequenceNumber, Token};
+use super::native::{Adapter, BatchRow, Context, Decoded, SequenceNumber, Token, engine_version};
 use super::scoring::{self, ScoreRequest};
 use super::slots::{AdapterId, AdapterSet, SequenceId, Slots};
 use super::snapshot::{Fingerprint, Snapshot};
@@ -580,6 +580,7 @@ impl Worker {
     fn state_fingerprint(&self, adapters: &AdapterSet) -> Option<Fingerprint> {
         let params = self.context.params();
         let mut hash = blake3::Hasher::new();
+        hash.update(engine_version());
         hash.update(&self.fingerprint);
         hash.update(params.kv_type.as_str().as_bytes());
         hash.update(&[u8::from(params.offload), params.flash_attention as u8]);

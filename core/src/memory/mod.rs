@@ -6,11 +6,15 @@
 
 mod damage;
 mod db;
+mod edit;
 mod embed;
 mod export;
+mod external;
 mod forget;
+mod import;
 mod index;
 mod log;
+mod many;
 mod memories;
 #[cfg(feature = "ort")]
 mod onnx;
@@ -20,6 +24,7 @@ mod params;
 mod persona;
 mod retrieve;
 mod schema;
+mod topic;
 mod turn;
 mod vectors;
 mod words;
@@ -31,16 +36,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+pub use edit::EditedMemory;
 pub use embed::{EmbedPurpose, Embedder};
-pub use export::{EXPORT_FORMAT, Export, ExportedConversation};
+pub use export::{EXPORT_FORMAT, Export, ExportedConversation, ExportedFact, ExportedRecall};
+pub use external::{ExternalId, ImportedLine, Speaker};
 pub use forget::ForgetReport;
 #[cfg(any(test, feature = "testing"))]
 pub use hashing_embedder::HashingEmbedder;
+pub use import::{BadLine, ImportProgress, ImportReport, LineFault, OnBadLine, TurnImport};
 #[cfg(feature = "ort")]
 pub use ort_embedder::{OrtEmbedder, OrtEmbedderParams, Pooling};
 pub use params::{Durability, MemoryParams, OnDamage, StorePath};
 pub use persona::{Memory, MemoryKind, Origin, Recalled};
 pub use retrieve::{RetrieveLimits, SearchBy};
+pub use topic::TOPIC_MIN_COSINE;
 pub use turn::{
     BegunTurn, ConversationId, ConversationInfo, Remember, ReplyState, StoredReply, StoredTurn, Summary, TurnOptions,
 };

@@ -15,7 +15,7 @@ pub(super) const APPLICATION_ID: i64 = 0x416C_6F65; // "Aloe"
 pub(super) const NEWEST: i64 = STEPS.len() as i64;
 
 /// Step n leads from version n to n + 1.
-const STEPS: [&str; 2] = [LOG_AND_EPISODES, FACTS];
+const STEPS: [&str; 3] = [LOG_AND_EPISODES, FACTS, IMPORTED];
 
 /// `memories` repeats the words of `turns`: one turn may become several memories (passages of a long text, facts), and
 /// a memory's text may be edited while the log stays verbatim. AUTOINCREMENT: an id is never given twice, or a
@@ -104,6 +104,16 @@ CREATE TABLE facts(
 CREATE INDEX facts_superseded_by ON facts(superseded_by);
 ";
 
+/// Which line of an imported file became which turn. ANY keeps the number 7 and the text '7' apart.
+const IMPORTED: &str = "
+CREATE TABLE imported(
+    external_id ANY PRIMARY KEY CHECK (typeof(external_id) IN ('integer', 'text')),
+    turn INTEGER NOT NULL REFERENCES turns(id) ON DELETE CASCADE,
+    speaker TEXT NOT NULL CHECK (speaker IN ('user', 'assistant'))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX imported_of_turn ON imported(turn, speaker);
+";
+
 /// Brings the store to the newest schema, or leaves it as it was.
 pub(super) fn climb(connection: &mut Connection) -> Result<(), Fault> {
     if version(connection)? == NEWEST {
@@ -122,8 +132,18 @@ pub(super) fn climb(connection: &mut Connection) -> Result<(), Fault> {
 
 /// Drops everything and climbs anew. With `secure_delete` on, the dropped pages are zeroed.
 pub(super) fn start_over(transaction: &Transaction<'_>) -> Result<(), Fault> {
-    let newest_first =
-        ["facts", "vectors", "embedders", "recalls", "memory_text", "memories", "turns", "conversations", "meta"];
+    let newest_first = [
+        "imported",
+        "facts",
+        "vectors",
+        "embedders",
+        "recalls",
+        "memory_text",
+        "memories",
+        "turns",
+        "conversations",
+        "meta",
+    ];
     for table in newest_first {
         transaction.execute_batch(&format!("DROP TABLE {table}"))?;
     }

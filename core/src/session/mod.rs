@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use assistant::{Assistant, AssistantParams};
 pub use reply::{Reply, Turn};
+pub use snapshots::erase_snapshots;
 
 use crate::engine::{AdapterId, Constraint, GenerateParams, SamplingParams, Sequence};
 use crate::error::{Error, Result};
@@ -183,6 +184,11 @@ impl Session {
         self.inner.state().params.remember = remember;
     }
 
+    /// Whether memories are recalled for what the user says from now on.
+    pub fn set_recall(&mut self, recall: bool) {
+        self.inner.state().params.recall = recall;
+    }
+
     /// Draws the tokens of the next replies this way.
     ///
     /// # Errors
@@ -325,7 +331,7 @@ impl Inner {
         }
         let mut room = budget.memory_room();
         let fits = |fact: &Recalled| {
-            let cost = self.shared.engine.count_tokens(&fact.words) + QUOTATION_OVERHEAD;
+            let cost = self.shared.engine.count_tokens(&fact.text) + QUOTATION_OVERHEAD;
             room.checked_sub(cost).map(|rest| room = rest).is_some()
         };
         Ok((begun.turn, begun.recalled.into_iter().take_while(fits).collect()))
@@ -343,7 +349,7 @@ impl Inner {
         let is_fresh = |fact: &Recalled| !state.transcript.shows(fact);
         let block = loop {
             let fresh = facts.iter().filter(|fact| is_fresh(fact));
-            let quoted: Vec<_> = fresh.map(|fact| Quoted { words: &fact.words, turn: fact.turn }).collect();
+            let quoted: Vec<_> = fresh.map(|fact| Quoted { words: &fact.text, turn: fact.turn }).collect();
             let block = recalled_block(&quoted);
             match facts.iter().rposition(is_fresh).filter(|_| self.cost(state, block.as_deref()) > room) {
                 Some(weakest) => drop(facts.remove(weakest)),
