@@ -65,6 +65,20 @@ pub struct ExportedFact {
     pub times_confirmed: i64,
     /// The memory that replaced it.
     pub superseded_by: Option<i64>,
+    /// The turns that state it, oldest first; the memory's own turn if there is none.
+    #[serde(default)]
+    pub sources: Vec<ExportedSource>,
+}
+
+/// A turn that states a fact.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExportedSource {
+    /// Number of the user turn.
+    pub turn: i64,
+    /// The exact words of that turn.
+    pub words: String,
+    /// How sure the inducer was, from 0 to 1.
+    pub confidence: f32,
 }
 
 /// The memories that stood in the prompt of a turn.
@@ -149,7 +163,19 @@ fn facts(connection: &Connection) -> Result<Vec<ExportedFact>, Fault> {
             last_seen_ms: row.get(4)?,
             times_confirmed: row.get(5)?,
             superseded_by: row.get(6)?,
+            sources: Vec::new(),
         })
+    })?;
+    let mut facts = rows.collect::<rusqlite::Result<Vec<ExportedFact>>>()?;
+    facts.iter_mut().try_for_each(|fact| sources(connection, fact.memory).map(|sources| fact.sources = sources))?;
+    Ok(facts)
+}
+
+fn sources(connection: &Connection, fact: i64) -> Result<Vec<ExportedSource>, Fault> {
+    let mut statement =
+        connection.prepare_cached("SELECT turn, words, confidence FROM fact_sources WHERE fact = ?1 ORDER BY turn")?;
+    let rows = statement.query_map([fact], |row| {
+        Ok(ExportedSource { turn: row.get(0)?, words: row.get(1)?, confidence: row.get(2)? })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

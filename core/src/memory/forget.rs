@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::db::{Db, Fault, Held};
 use super::turn::ConversationId;
-use super::{MemoryStore, schema, words};
+use super::{MemoryStore, consolidate, schema, words};
 use crate::{Error, Result};
 
 /// In `meta` from the deletion until its bytes are gone from the files, so that a crash in between is made good.
@@ -23,7 +23,7 @@ const LEAST_STEM: usize = 4;
 /// What was forgotten, and what has to be done outside the store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ForgetReport {
-    /// The memories removed: those asked for and all that came from the same turns.
+    /// The memories removed: those asked for and all that came from the same turns and from no other.
     pub memories: Vec<i64>,
     /// The turns removed from their transcripts, with their replies.
     pub turns: Vec<i64>,
@@ -59,22 +59,23 @@ pub(super) fn forget(db: &Db, id: i64) -> Result<ForgetReport> {
 
 fn forget_with(db: &Db, which: impl FnOnce(&Transaction<'_>) -> Result<BTreeSet<i64>, Fault>) -> Result<ForgetReport> {
     db.with(|held| {
-        let mut report = held.transaction(|tx| {
+        let (mut report, reworded) = held.transaction(|tx| {
             let turns = which(tx)?;
             forget_turns(tx, &turns)
         })?;
-        report.memories.iter().for_each(|memory| held.index.remove(*memory));
+        report.memories.iter().chain(&reworded).for_each(|memory| held.index.remove(*memory));
         report.wiped = wipe(held).unwrap_or(false); // forgotten in any case; an error here only delays the wiping
         Ok(report)
     })
 }
 
-/// The turns that memories come from.
+/// The turns that memories come from; of a fact, all that state it.
 fn sources(tx: &Transaction<'_>, memories: &[i64]) -> Result<BTreeSet<i64>, Fault> {
     let mut find = tx.prepare_cached("SELECT turn FROM memories WHERE id = ?1")?;
     let mut turns = BTreeSet::new();
     for id in memories {
         turns.extend(find.query_row([id], |row| row.get::<_, i64>(0)).optional()?);
+        turns.extend(consolidate::turns_of(tx, *id)?);
     }
     Ok(turns)
 }
@@ -91,9 +92,15 @@ struct Reach {
     said: HashSet<String>,
 }
 
-fn forget_turns(tx: &Transaction<'_>, turns: &BTreeSet<i64>) -> Result<ForgetReport, Fault> {
-    let reach = reach_of(tx, turns)?;
+/// Answers with the facts too that other turns state as well, and that speak in their words now.
+fn forget_turns(tx: &Transaction<'_>, turns: &BTreeSet<i64>) -> Result<(ForgetReport, Vec<i64>), Fault> {
+    let mut reach = reach_of(tx, turns)?;
+    let mut reworded = Vec::new();
     for turn in turns {
+        reworded.extend(consolidate::rest_on_other_turns(tx, *turn)?);
+    }
+    for turn in turns {
+        reach.memories.extend(ids(tx, "SELECT id FROM memories WHERE turn = ?1", *turn)?);
         // Takes memories, facts, vectors, full text and imported ids with it.
         tx.prepare_cached("DELETE FROM turns WHERE id = ?1")?.execute([turn])?;
     }
@@ -101,7 +108,7 @@ fn forget_turns(tx: &Transaction<'_>, turns: &BTreeSet<i64>) -> Result<ForgetRep
     let conversations = drop_blocks_and_summaries(tx, &reach)?;
     note_pending_wipe(tx)?;
     let turns = turns.iter().copied().collect();
-    Ok(ForgetReport { memories: reach.memories, turns, replies_of, conversations, wiped: false })
+    Ok((ForgetReport { memories: reach.memories, turns, replies_of, conversations, wiped: false }, reworded))
 }
 
 fn reach_of(tx: &Transaction<'_>, turns: &BTreeSet<i64>) -> Result<Reach, Fault> {
@@ -112,7 +119,6 @@ fn reach_of(tx: &Transaction<'_>, turns: &BTreeSet<i64>) -> Result<Reach, Fault>
             .query_row([turn], |row| Ok((row.get(0)?, row.get(1)?)))?;
         reach.first_in.entry(conversation).or_insert(*turn); // turns come in order
         reach.said.extend(words::content_words(&said));
-        reach.memories.extend(ids(tx, "SELECT id FROM memories WHERE turn = ?1", *turn)?);
         reach.recalled_in.extend(ids(
             tx,
             "SELECT DISTINCT r.turn FROM recalls r JOIN memories m ON m.id = r.memory WHERE m.turn = ?1",

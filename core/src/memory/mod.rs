@@ -4,6 +4,7 @@
 //! it hands out memories with scores and reasons, and the caller decides how many of them a prompt can bear. All calls
 //! block, for microseconds to some milliseconds; the session runs them off the async threads.
 
+mod consolidate;
 mod damage;
 mod db;
 mod edit;
@@ -13,6 +14,7 @@ mod external;
 mod forget;
 mod import;
 mod index;
+mod induce;
 mod log;
 mod many;
 mod memories;
@@ -36,18 +38,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+pub use consolidate::InductionReport;
 pub use edit::EditedMemory;
 pub use embed::{EmbedPurpose, Embedder};
-pub use export::{EXPORT_FORMAT, Export, ExportedConversation, ExportedFact, ExportedRecall};
+pub use export::{EXPORT_FORMAT, Export, ExportedConversation, ExportedFact, ExportedRecall, ExportedSource};
 pub use external::{ExternalId, ImportedLine, Speaker};
 pub use forget::ForgetReport;
 #[cfg(any(test, feature = "testing"))]
 pub use hashing_embedder::HashingEmbedder;
 pub use import::{BadLine, ImportProgress, ImportReport, LineFault, OnBadLine, TurnImport};
+pub use induce::{Candidate, ExtractiveInducer, Inducer, InductionPrompt, PromptedInducer, UserTurn};
+#[cfg(feature = "testing")]
+pub use induce::{INDUCTION_PROBES, induction_cue_names, induction_cues};
 #[cfg(feature = "ort")]
 pub use ort_embedder::{OrtEmbedder, OrtEmbedderParams, Pooling};
 pub use params::{Durability, MemoryParams, OnDamage, StorePath};
-pub use persona::{Memory, MemoryKind, Origin, Recalled};
+pub use persona::{Fact, Memory, MemoryKind, Origin, Recalled, SupersededFact};
 pub use retrieve::{RetrieveLimits, SearchBy};
 pub use topic::TOPIC_MIN_COSINE;
 pub use turn::{
@@ -307,8 +313,9 @@ impl MemoryStore {
         self.inner.db.write(|tx| memories::set_pinned(tx, id, pinned))
     }
 
-    /// Forgets a memory with the turn it comes from, and wipes their bytes from the files. The report says which
-    /// snapshots have to go as well.
+    /// Forgets a memory with the turn it comes from, and wipes their bytes from the files. A fact goes with every turn
+    /// that states it; of the facts of a turn, those go that no other turn states. The report says which snapshots have
+    /// to go as well.
     ///
     /// # Errors
     /// [`Error::NotFound`], and those of storage: then nothing was forgotten.

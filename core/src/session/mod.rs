@@ -173,7 +173,9 @@ impl Session {
         let (mut starting, text) = (Starting { inner: Arc::clone(&self.inner), done: false }, text.trim().to_owned());
         let started = self.inner.shared.background.run(move || {
             let started = Inner::start(&starting.inner, text);
-            starting.done = started.is_ok();
+            if started.is_ok() {
+                starting.stay_busy();
+            }
             started
         });
         started.await
@@ -239,6 +241,12 @@ impl Session {
 struct Starting {
     inner: Arc<Inner>,
     done: bool,
+}
+
+impl Starting {
+    fn stay_busy(&mut self) {
+        self.done = true;
+    }
 }
 
 impl Drop for Starting {

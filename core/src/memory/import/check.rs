@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::instant::{EARLIEST_MS, LATEST_MS};
 use crate::memory::export::expect_known;
-use crate::memory::{Export, ExportedFact, Memory, MemoryKind, StoredTurn, expect_turn_text};
+use crate::memory::{Export, ExportedFact, ExportedSource, Memory, MemoryKind, Origin, StoredTurn, expect_turn_text};
 use crate::{Error, Result};
 
 /// Refuses an export that holds a row which could not be stored or does not belong to the others.
@@ -61,8 +61,18 @@ fn check_facts(export: &Export, turns: &HashMap<i64, &StoredTurn>, memories: &Ha
         expect(is_a_time(fact.first_seen_ms) && is_a_time(fact.last_seen_ms), "a fact has no possible time")?;
         let replaced_by_known = fact.superseded_by.is_none_or(|other| memories.contains_key(&other));
         expect(replaced_by_known, "a fact is replaced by one that is not there")?;
+        fact.sources.iter().try_for_each(|source| check_source(source, turns))?;
+        expect(all_differ(fact.sources.iter().map(|source| source.turn)), "a turn states a fact twice")?;
     }
     expect(!in_circles(&export.facts), "facts replace each other in a circle")
+}
+
+/// Only what the user said may state a fact, whatever the file says.
+fn check_source(source: &ExportedSource, turns: &HashMap<i64, &StoredTurn>) -> Result<()> {
+    let turn = turns.get(&source.turn).filter(|turn| turn.origin == Origin::Said);
+    let is_said = turn.is_some_and(|turn| !source.words.is_empty() && says(&turn.user, &source.words));
+    expect(is_said, "a turn that states a fact does not say so")?;
+    expect((0.0..=1.0).contains(&source.confidence), "a fact's confidence is not from 0 to 1")
 }
 
 /// Whether the words stand in the text, however they are spaced.

@@ -158,6 +158,7 @@ impl Restore<'_> {
         for fact in &self.export.facts {
             if let Some(memory) = self.ids.memories.get(&fact.memory) {
                 add_fact(self.tx, *memory, fact)?;
+                self.sources(*memory, fact)?;
             }
         }
         // A fact may be replaced by one that comes after it in the file, so all are there first.
@@ -168,6 +169,24 @@ impl Restore<'_> {
                 replace.execute((memory, later))?;
             }
         }
+        Ok(())
+    }
+
+    /// The turns that state a fact; an export that names none means the turn that the memory comes from.
+    fn sources(&self, memory: i64, fact: &ExportedFact) -> Result<(), Fault> {
+        let mut add = self.tx.prepare_cached(
+            "INSERT OR IGNORE INTO fact_sources(fact, turn, words, confidence) VALUES (?1, ?2, ?3, ?4)",
+        )?;
+        for source in &fact.sources {
+            if let Some(turn) = self.ids.turns.get(&source.turn) {
+                add.execute((memory, turn, &source.words, source.confidence))?;
+            }
+        }
+        let mut own = self.tx.prepare_cached(
+            "INSERT INTO fact_sources(fact, turn, words, confidence)
+             SELECT id, turn, ?2, ?3 FROM memories WHERE id = ?1 AND id NOT IN (SELECT fact FROM fact_sources)",
+        )?;
+        own.execute((memory, &fact.words, fact.confidence))?;
         Ok(())
     }
 
