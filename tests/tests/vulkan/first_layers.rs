@@ -116,7 +116,7 @@ fn q4_1(block: &[u8; 20]) -> impl Iterator<Item = f32> {
 /// A block of 32: scale d, then signed bytes n: d n.
 fn q8_0(block: &[u8; 34]) -> impl Iterator<Item = f32> {
     let d = half(block[0], block[1]);
-    block[2..].to_vec().into_iter().map(move |n| d * f32::from(n.cast_signed()))
+    block[2..].iter().copied().map(move |n| d * f32::from(n.cast_signed()))
 }
 
 /// IEEE half precision, little-endian; finite numbers only.
