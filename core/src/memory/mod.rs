@@ -10,6 +10,7 @@ mod embed;
 mod export;
 mod forget;
 mod index;
+mod landmarks;
 mod log;
 mod memories;
 #[cfg(feature = "ort")]
@@ -18,8 +19,10 @@ mod onnx;
 mod ort_embedder;
 mod params;
 mod persona;
+mod relevance;
 mod retrieve;
 mod schema;
+mod terms;
 mod turn;
 mod vectors;
 mod words;
@@ -28,7 +31,7 @@ mod words;
 mod hashing_embedder;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use embed::{EmbedPurpose, Embedder};
@@ -49,6 +52,8 @@ pub use vectors::VectorStatus;
 use crate::{Error, Result};
 use db::Db;
 use embed::TurnVectors;
+use landmarks::{Bearing, Landmarks};
+use retrieve::Query;
 
 /// The longest text that one turn may have, in bytes.
 pub const MAX_TURN_BYTES: usize = 4 * 1024 * 1024;
@@ -74,6 +79,7 @@ struct Inner {
     db: Db,
     embedder: Option<Arc<dyn Embedder>>,
     set_aside: Option<PathBuf>,
+    landmarks: OnceLock<Landmarks>,
 }
 
 impl std::fmt::Debug for MemoryStore {
@@ -99,7 +105,7 @@ impl MemoryStore {
             }
             (opened, _) => (opened?, None),
         };
-        let store = Self { inner: Arc::new(Inner { db, embedder, set_aside }) };
+        let store = Self { inner: Arc::new(Inner { db, embedder, set_aside, landmarks: OnceLock::new() }) };
         if let Err(error) = store.wipe() {
             tracing::warn!(%error, "forgotten bytes could not be wiped yet");
         }
@@ -142,6 +148,20 @@ impl MemoryStore {
     /// [`Error::InvalidInput`] without an embedder, the embedder's own, and those of storage.
     pub fn reembed(&self) -> Result<u64> {
         vectors::reembed(&self.inner.db, self.expect_embedder()?)
+    }
+
+    /// Reads into RAM what the first search needs, and embeds what guides it if that was never done (some 0.6 s, once in
+    /// the life of a store). Called in the background after opening, it keeps that time from the first message.
+    ///
+    /// # Errors
+    /// Those of storage.
+    pub fn warm_up(&self) -> Result<()> {
+        let embedder = self.inner.embedder.as_deref();
+        self.inner.db.with(|held| Ok(held.index.refresh(&held.connection, embedder)?))?;
+        if let Some(embedder) = embedder {
+            drop(self.bearing(&vec![0.0; embedder.dimension()]));
+        }
+        Ok(())
     }
 
     fn expect_embedder(&self) -> Result<&dyn Embedder> {
@@ -189,21 +209,18 @@ impl MemoryStore {
         expect_turn_text(text)?;
         let to_recall = options.remember == Remember::Yes && words::says_something(text);
         let (vectors, embedding_failure) = self.embed(text);
+        let query = self.query(text, vectors.as_ref(), &options.recall);
         self.inner.db.with(|held| {
-            let query = self.paired(vectors.as_ref().map(|vectors| vectors.query.as_slice()));
-            let recalled = retrieve::retrieve(held, text, query, &options.recall)?;
-            let (turn, memory) = held.transaction(|tx| {
+            let recalled = retrieve::retrieve(held, query, self.inner.embedder.as_deref(), &options.recall)?;
+            let turn = held.transaction(|tx| {
                 let at_ms = options.at_ms.unwrap_or_else(now_ms);
                 let turn = log::add_turn(tx, conversation, text, options.origin, at_ms)?;
                 let memory = to_recall.then(|| memories::add(tx, turn, MemoryKind::Episode, text)).transpose()?;
                 if let (Some(memory), Some(vectors), Some(embedder)) = (memory, &vectors, &self.inner.embedder) {
                     vectors::store(tx, memory, embedder.as_ref(), &vectors.document)?;
                 }
-                Ok((turn, memory))
+                Ok(turn)
             })?;
-            if let (Some(memory), Some(vectors)) = (memory, &vectors) {
-                held.index.add_if_filled(memory, &vectors.document);
-            }
             Ok(BegunTurn { turn, recalled, embedding_failure })
         })
     }
@@ -278,8 +295,8 @@ impl MemoryStore {
         if let Some(failure) = failure.filter(|_| limits.by == SearchBy::Meaning) {
             return Err(failure);
         }
-        let query_vector = self.paired(vectors.as_ref().map(|vectors| vectors.query.as_slice()));
-        self.inner.db.with(|held| retrieve::retrieve(held, query, query_vector, limits))
+        let query = self.query(query, vectors.as_ref(), limits);
+        self.inner.db.with(|held| retrieve::retrieve(held, query, self.inner.embedder.as_deref(), limits))
     }
 
     /// Every memory, oldest turn first.
@@ -344,8 +361,23 @@ impl MemoryStore {
         }
     }
 
-    fn paired<'a>(&'a self, vector: Option<&'a [f32]>) -> Option<(&'a dyn Embedder, &'a [f32])> {
-        self.inner.embedder.as_deref().zip(vector)
+    fn query<'a>(&self, text: &'a str, vectors: Option<&'a TurnVectors>, limits: &RetrieveLimits) -> Query<'a> {
+        let vector = vectors.map(|vectors| vectors.query.as_slice());
+        let wanted = vector.filter(|_| limits.max_count > 0 && limits.by == SearchBy::MeaningAndWords);
+        Query { text, vector, bearing: wanted.and_then(|vector| self.bearing(vector)) }
+    }
+
+    /// Where a message stands among the landmarks; `None` when the embedder fails on them, which the next message
+    /// tries again.
+    fn bearing(&self, vector: &[f32]) -> Option<Bearing> {
+        let embedder = self.inner.embedder.as_deref()?;
+        if self.inner.landmarks.get().is_none() {
+            match Landmarks::load_or_embed(&self.inner.db, embedder) {
+                Ok(landmarks) => drop(self.inner.landmarks.set(landmarks)),
+                Err(error) => tracing::warn!(%error, "memory is searched without landmarks"),
+            }
+        }
+        self.inner.landmarks.get().map(|landmarks| landmarks.bearing(vector))
     }
 }
 
