@@ -1,8 +1,11 @@
 //! The real models that tests run on. `./dev test` sets the variables; a test that needs one never passes without it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use aloekit::engine::{Engine, EngineParams, SamplingParams};
+use aloekit::memory::{Embedder, MemoryParams, OrtEmbedder, OrtEmbedderParams};
+use aloekit::{Assistant, AssistantParams, SessionParams};
 
 /// The default chat model (GGUF).
 ///
@@ -59,4 +62,36 @@ pub fn engine(n_ctx: u32) -> Engine {
 #[must_use]
 pub fn greedy() -> SamplingParams {
     SamplingParams::greedy()
+}
+
+/// The default embedder.
+///
+/// # Panics
+/// When it does not open.
+#[must_use]
+pub fn embedder() -> Arc<dyn Embedder> {
+    let folder = embedder_file("model.onnx");
+    let folder = folder.parent().expect("a file has a folder");
+    Arc::new(OrtEmbedder::open(OrtEmbedderParams::minilm(ort_library(), folder)).expect("the default embedder opens"))
+}
+
+/// An assistant on the default models whose data is in `data`.
+///
+/// # Panics
+/// When it does not open.
+#[must_use]
+pub fn assistant(data: &Path, n_ctx: u32) -> Assistant {
+    let params = AssistantParams {
+        engine: engine_params(n_ctx),
+        memory: MemoryParams::file(data.join("memory.db")),
+        embedder: Some(embedder()),
+        snapshots: Some(data.join("snapshots")),
+    };
+    Assistant::open(params).expect("the assistant opens")
+}
+
+/// A session whose replies are short and the same every time.
+#[must_use]
+pub fn quick_session(max_reply_tokens: usize) -> SessionParams {
+    SessionParams { sampling: greedy(), max_reply_tokens, ..SessionParams::default() }
 }

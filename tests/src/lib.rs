@@ -1,3 +1,5 @@
-//! What the cross-crate tests share: where models are, and engines to test with.
+//! What the cross-crate tests share: the real models, engines on them, and small models written on the spot.
 
 pub mod fixtures;
+pub mod gguf_writer;
+pub mod tiny_model;

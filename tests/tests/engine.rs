@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use aloekit::engine::{Constraint, Engine, GenerateParams, Sequence, StopReason, SamplingParams};
+use aloekit::engine::{Constraint, Engine, GenerateParams, SamplingParams, Sequence, StopReason};
 use aloekit::{Error, Message};
 use aloekit_tests::fixtures::{engine, engine_params, greedy};
 
@@ -123,7 +123,8 @@ fn a_dropped_stream_frees_its_place_even_when_nobody_read_it() {
 #[test]
 fn several_sessions_talk_at_once_and_answer_as_if_alone() {
     let engine = engine(2048);
-    let questions = ["What is the capital of France?", "What is two plus two?", "What colour is the sky?", "Who are you?"];
+    let questions =
+        ["What is the capital of France?", "What is two plus two?", "What colour is the sky?", "Who are you?"];
     let alone: Vec<_> =
         questions.iter().map(|q| reply(&engine.sequence(), &conversation(&[q]), 12).stats.prompt_tokens).collect();
     let sequences: Vec<_> = questions.iter().map(|_| engine.sequence()).collect();
@@ -154,8 +155,7 @@ fn more_sessions_than_places_take_turns() {
 fn a_json_schema_is_satisfied() {
     let engine = engine(1024);
     let schema = r#"{"type":"object","properties":{"name":{"type":"string","maxLength":12},"age":{"type":"integer","minimum":0,"maximum":120}},"required":["name","age"],"additionalProperties":false}"#;
-    let constrained =
-        GenerateParams { constraint: Constraint::JsonSchema(schema.into()), ..params(80) };
+    let constrained = GenerateParams { constraint: Constraint::JsonSchema(schema.into()), ..params(80) };
     let sequence = engine.sequence();
     let stream = sequence.generate(&conversation(&["Describe a person as JSON."]), constrained).expect("starts");
     let text = stream.blocking_finish().expect("ends well").text;
@@ -199,11 +199,18 @@ fn a_likely_continuation_scores_above_an_unlikely_one_however_they_are_ordered()
     let messages = conversation(&["What is the capital of France?"]);
     let texts = |list: &[&str]| list.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>();
     let paris = "The capital of France is Paris.";
-    let scores = engine.blocking_score(&messages, texts(&[paris, "The capital of France is Oslo.", ""]), vec![]).expect("scores");
+    let scores = engine
+        .blocking_score(&messages, texts(&[paris, "The capital of France is Oslo.", ""]), vec![])
+        .expect("scores");
     assert!(scores[0].log_prob() > scores[1].log_prob() + 2.0, "{scores:?}");
     assert!(scores[2].token_log_probs.is_empty());
     let again = engine.blocking_score(&messages, texts(&["Oslo.", paris]), vec![]).expect("scores");
-    assert!((again[1].log_prob() - scores[0].log_prob()).abs() < 0.05, "{} {}", again[1].log_prob(), scores[0].log_prob());
+    assert!(
+        (again[1].log_prob() - scores[0].log_prob()).abs() < 0.05,
+        "{} {}",
+        again[1].log_prob(),
+        scores[0].log_prob()
+    );
 }
 
 #[test]

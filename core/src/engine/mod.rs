@@ -127,6 +127,7 @@ impl Engine {
         params.check()?;
         let header = Arc::new(gguf::Header::read(&params.model)?);
         let memory = MemoryEstimate::new(&header, params);
+        let n_ctx = u32::try_from(estimate::effective_n_ctx(&header, params)).unwrap_or(params.n_ctx);
         memory.check()?;
         let fingerprint = gguf::fingerprint(&params.model)?;
         let load = LoadParams { n_gpu_layers: params.n_gpu_layers, repack: params.repack };
@@ -136,7 +137,7 @@ impl Engine {
 
         let abort = Arc::new(AtomicBool::new(false));
         let most_threads = params.n_threads.unwrap_or_else(threads::performance_core_count);
-        let context = Context::new(&model, context_params(params, most_threads), Arc::clone(&abort))?;
+        let context = Context::new(&model, context_params(params, n_ctx, most_threads), Arc::clone(&abort))?;
         let governor = params.n_threads.is_none().then(|| ThreadGovernor::new(most_threads));
         let (commands, inbox) = mpsc::channel();
         let worker = Worker::new(context, inbox, header, fingerprint, governor);
@@ -151,7 +152,7 @@ impl Engine {
                 model,
                 template,
                 info,
-                n_ctx: params.n_ctx as usize,
+                n_ctx: n_ctx as usize,
                 next_sequence: AtomicU64::new(1),
             }),
         })
@@ -347,8 +348,7 @@ impl Sequence {
         let segments = self.engine.render(messages)?;
         let (cancelled, paused) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let cancel = CancelHandle { cancelled: Arc::clone(&cancelled), waker: self.engine.shared.waker.clone() };
-        let reply =
-            ReplySink { pieces, outcome, observer: params.observer, cancelled, paused: Arc::clone(&paused) };
+        let reply = ReplySink { pieces, outcome, observer: params.observer, cancelled, paused: Arc::clone(&paused) };
         let request = Request {
             sequence: self.id,
             segments,
@@ -397,9 +397,9 @@ impl Drop for Sequence {
     }
 }
 
-fn context_params(params: &EngineParams, n_threads: u32) -> ContextParams {
+fn context_params(params: &EngineParams, n_ctx: u32, n_threads: u32) -> ContextParams {
     ContextParams {
-        n_ctx: params.n_ctx,
+        n_ctx,
         n_batch: params.n_batch,
         n_ubatch: params.n_batch.min(512),
         n_seq_max: params.n_sessions + 1, // one spare: where the tail of a shifted conversation waits
@@ -420,7 +420,7 @@ fn model_info(
 ) -> ModelInfo {
     let file_name = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     ModelInfo {
-        name: header.str("general.name").map_or(file_name, str::to_owned),
+        name: header.metadata().text("general.name").map_or(file_name, str::to_owned),
         architecture: header.architecture().to_owned(),
         n_params: model.safe().n_params(),
         n_ctx_train: model.safe().n_ctx_train(),

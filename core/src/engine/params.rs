@@ -11,7 +11,8 @@ use crate::error::{Error, Result};
 pub struct EngineParams {
     /// The GGUF file.
     pub model: PathBuf,
-    /// Tokens of KV cache, shared by all sessions; a single session may fill it. 512 or more.
+    /// Tokens of KV cache, shared by all sessions; a single session may fill it. 512 or more; never more than the
+    /// model was trained with, whatever is asked.
     pub n_ctx: u32,
     /// Tokens in one decode call, 32 to 4096: larger prefills faster, smaller cancels sooner on a GPU.
     pub n_batch: u32,

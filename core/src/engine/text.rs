@@ -132,8 +132,10 @@ mod tests {
 
         #[test]
         fn arbitrary_bytes_never_yield_replacement_characters(bytes: Vec<u8>, cut in 1_usize..5) {
+            prop_assume!(!bytes.windows(3).any(|three| three == "\u{FFFD}".as_bytes()));
             let chunks: Vec<&[u8]> = bytes.chunks(cut).collect();
-            prop_assert!(!run(&["xyz"], &chunks).0.contains('\u{FFFD}') || String::from_utf8_lossy(&bytes).contains('\u{FFFD}'));
+            let made_up = run(&["xyz"], &chunks).0.contains('\u{FFFD}');
+            prop_assert!(!made_up);
         }
     }
 }

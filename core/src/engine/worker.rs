@@ -15,8 +15,8 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 
 use super::generation::{Generation, Placement, Request};
-use super::governor::ThreadGovernor;
 use super::gguf;
+use super::governor::ThreadGovernor;
 use super::native::{Adapter, BatchRow, Context, Decoded, SequenceNumber, Token};
 use super::scoring::{self, ScoreRequest};
 use super::slots::{AdapterId, AdapterSet, SequenceId, Slots};
@@ -152,13 +152,13 @@ impl Worker {
             Command::Score(request) => self.scores.push_back(*request),
             Command::LoadAdapter { path, reply } => {
                 let _ = reply.send(self.load_adapter(path));
-            },
+            }
             Command::UnloadAdapter { id, reply } => {
                 let _ = reply.send(self.unload_adapter(id));
-            },
+            }
             Command::Snapshot { sequence, reply } => {
                 let _ = reply.send(self.snapshot(sequence));
-            },
+            }
             Command::Restore { sequence, adapters, bytes, reply } => {
                 let _ = reply.send(self.restore(sequence, adapters, &bytes));
             }
@@ -335,12 +335,7 @@ impl Worker {
         (prefix + parked.map_or(0, |run| run.len), parked)
     }
 
-    fn park_moved_run(
-        &mut self,
-        index: usize,
-        prompt: &[Token],
-        prefix: usize,
-    ) -> Option<MovedRun> {
+    fn park_moved_run(&mut self, index: usize, prompt: &[Token], prefix: usize) -> Option<MovedRun> {
         let spare = self.spare.filter(|_| self.context.can_shift())?;
         let slot = self.slots.get(index);
         let usable = &prompt[..prompt.len() - 1];
@@ -561,12 +556,7 @@ impl Worker {
         })
     }
 
-    fn try_restore(
-        &mut self,
-        sequence: SequenceId,
-        adapters: AdapterSet,
-        bytes: &[u8],
-    ) -> Result<usize, &'static str> {
+    fn try_restore(&mut self, sequence: SequenceId, adapters: AdapterSet, bytes: &[u8]) -> Result<usize, &'static str> {
         let fingerprint = self.state_fingerprint(&adapters).ok_or("an adapter was unloaded")?;
         let snapshot = Snapshot::open(bytes, &fingerprint)?;
         let index = self.slots.place_for(sequence).ok_or("every place is busy")?;

@@ -117,7 +117,8 @@ mod tests {
     #[test]
     fn the_next_prompt_begins_with_the_whole_of_this_one() {
         let history = [turn(1)];
-        let now = PromptParts { system: "Be kind.", summary: None, history: &history, recalled: Some("block"), user: "hi" };
+        let now =
+            PromptParts { system: "Be kind.", summary: None, history: &history, recalled: Some("block"), user: "hi" };
         let answered = PastTurn { recalled: Some("block".into()), user: "hi".into(), reply: Some("hello".into()) };
         let later_history = [turn(1), answered];
         let later = PromptParts { history: &later_history, recalled: None, user: "more", ..now };

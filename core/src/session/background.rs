@@ -80,7 +80,9 @@ mod tests {
         let done = Arc::new(AtomicUsize::new(0));
         for _ in 0..100 {
             let done = Arc::clone(&done);
-            assert!(background.submit(move || drop(done.fetch_add(1, Ordering::SeqCst))));
+            assert!(background.submit(move || {
+                done.fetch_add(1, Ordering::SeqCst);
+            }));
         }
         background.close();
         assert_eq!(done.load(Ordering::SeqCst), 100);

@@ -268,7 +268,7 @@ impl Inner {
         state.params.overflow.check(&budget.plan(&costs)?, &costs, &budget)?;
 
         let (turn, facts) = self.record_message(&state.params, &text, &budget)?;
-        let recalled = self.quote(state, turn, &facts)?;
+        let (recalled, quoted) = self.quote(state, turn, &facts)?;
         let plan = self.make_room(state, costs, recalled.as_deref(), &budget)?;
         let parts = PromptParts {
             system: &state.params.system_prompt,
@@ -278,7 +278,6 @@ impl Inner {
             user: &text,
         };
         let messages = parts.messages();
-        let quoted = recalled.is_some().then(|| facts.iter().map(|fact| fact.id).collect()).unwrap_or_default();
         state.transcript.begin(turn, recalled, text.clone(), quoted);
         let (recorder, recorded) = Recorder::new(Arc::clone(self), turn, plan.prompt_tokens);
         let params = GenerateParams {
@@ -294,12 +293,7 @@ impl Inner {
     }
 
     /// Makes the message durable; answers with its turn and the memories that matter to it, as many as are affordable.
-    fn record_message(
-        &self,
-        params: &SessionParams,
-        text: &str,
-        budget: &TokenBudget,
-    ) -> Result<(i64, Vec<Recalled>)> {
+    fn record_message(&self, params: &SessionParams, text: &str, budget: &TokenBudget) -> Result<(i64, Vec<Recalled>)> {
         let max_count = if params.recall { params.max_recalled } else { 0 };
         let options = TurnOptions {
             remember: params.remember.into(),
@@ -318,16 +312,16 @@ impl Inner {
         Ok((begun.turn, begun.recalled.into_iter().take_while(fits).collect()))
     }
 
-    /// The block that quotes memories which do not stand in the prompt already; noted with the turn.
-    fn quote(&self, state: &State, turn: i64, facts: &[Recalled]) -> Result<Option<String>> {
+    /// The block that quotes memories which do not stand in the prompt already, and their ids; noted with the turn.
+    fn quote(&self, state: &State, turn: i64, facts: &[Recalled]) -> Result<(Option<String>, Vec<i64>)> {
         let fresh: Vec<_> = facts.iter().filter(|fact| !state.transcript.shows(fact)).collect();
         let quoted: Vec<_> = fresh.iter().map(|fact| Quoted { words: &fact.words, turn: fact.turn }).collect();
         let block = recalled_block(&quoted);
+        let ids: Vec<_> = fresh.iter().map(|fact| fact.id).collect();
         if let Some(block) = &block {
-            let ids: Vec<_> = fresh.iter().map(|fact| fact.id).collect();
             self.shared.memory.attach_recalled(turn, block, &ids)?;
         }
-        Ok(block)
+        Ok((block, ids))
     }
 
     /// Takes the oldest turns out of the prompt when the newest, with what is quoted for it, does not fit beside them.

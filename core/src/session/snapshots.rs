@@ -30,7 +30,8 @@ impl Snapshots {
     /// Writes a snapshot whole or not at all.
     pub(super) fn save(&self, conversation: i64, bytes: &[u8]) -> Result<()> {
         fs::create_dir_all(&self.folder).map_err(|e| Error::io(&self.folder, e))?;
-        let (path, unfinished) = (self.path(conversation), self.folder.join(format!("conversation-{conversation}.part")));
+        let (path, unfinished) =
+            (self.path(conversation), self.folder.join(format!("conversation-{conversation}.part")));
         let written = write_private(&unfinished, bytes).and_then(|()| fs::rename(&unfinished, &path));
         if let Err(error) = written {
             let _ = fs::remove_file(&unfinished);

@@ -39,7 +39,10 @@ impl Transcript {
         for stored in memory.transcript(conversation)?.into_iter().filter(|stored| stored.turn > left) {
             let reply = stored.reply.map(|reply| reply.text).filter(|text| !text.is_empty());
             transcript.turns.push(PastTurn { recalled: stored.recalled_block, user: stored.user, reply });
-            transcript.marks.push(Mark { turn: stored.turn, quoted: memory.recalled_in(stored.turn)?.into_iter().map(|m| m.id).collect() });
+            transcript.marks.push(Mark {
+                turn: stored.turn,
+                quoted: memory.recalled_in(stored.turn)?.into_iter().map(|m| m.id).collect(),
+            });
             transcript.costs.push(None);
         }
         Ok(transcript)

@@ -209,8 +209,7 @@ impl Context {
     pub(in crate::engine) fn set_state(&mut self, sequence: SequenceNumber, bytes: &[u8]) -> bool {
         // SAFETY: llama.cpp reads within the given size and answers 0 for bytes it cannot use. The caller has verified
         // a checksum, so these are bytes that `state` wrote.
-        let read =
-            unsafe { sys::llama_state_seq_set_data(self.raw.as_ptr(), bytes.as_ptr(), bytes.len(), sequence) };
+        let read = unsafe { sys::llama_state_seq_set_data(self.raw.as_ptr(), bytes.as_ptr(), bytes.len(), sequence) };
         if read == 0 {
             self.truncate(sequence, 0);
         }

@@ -37,8 +37,7 @@ impl Model {
     /// Maps the file and sets the weights up. The header must have been checked before.
     pub(in crate::engine) fn load(path: &Path, params: LoadParams) -> Result<Self> {
         backend()?;
-        let incompatible =
-            |reason: &str| Error::ModelIncompatible { path: path.to_owned(), reason: reason.to_owned() };
+        let incompatible = |reason: &str| Error::ModelIncompatible { path: path.to_owned(), reason: reason.to_owned() };
         let text = path.to_str().ok_or_else(|| incompatible("its path is not UTF-8"))?;
         let c_path = CString::new(text).map_err(|_| incompatible("its path holds a NUL byte"))?;
 
