@@ -150,7 +150,7 @@ impl MemoryStore {
         vectors::reembed(&self.inner.db, self.expect_embedder()?)
     }
 
-    /// Reads into RAM what the first search needs, and embeds what guides it if that was never done (some 0.6 s, once in
+    /// Reads into RAM what the first search needs, and embeds what guides it if that was never done (some 0.3 s, once in
     /// the life of a store). Called in the background after opening, it keeps that time from the first message.
     ///
     /// # Errors
@@ -312,7 +312,11 @@ impl MemoryStore {
     /// # Errors
     /// [`Error::NotFound`], and those of storage.
     pub fn set_pinned(&self, id: i64, pinned: bool) -> Result<()> {
-        self.inner.db.write(|tx| memories::set_pinned(tx, id, pinned))
+        self.inner.db.with(|held| {
+            held.transaction(|tx| memories::set_pinned(tx, id, pinned))?;
+            held.index.set_pinned(id, pinned);
+            Ok(())
+        })
     }
 
     /// Forgets a memory with the turn it comes from, and wipes their bytes from the files. The report says which

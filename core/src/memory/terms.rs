@@ -1,15 +1,14 @@
 //! Words as terms: folded to plain lower-case letters, cut to their stem, and hashed.
 //!
-//! Two forms of a word become one term ("sailing", "sails"). The stemming is English and slight: it is done to a million
-//! words when a store is opened, and a full Porter stemmer found no more in the evaluation.
+//! Two forms of a word become one term ("sailing", "sails"). The stemming is English and slight, because it is done to
+//! every word of the store when the index is filled.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// FNV-1a (Fowler, Noll, Vo) of a term.
 pub(super) type TermHash = u64;
 pub(super) type TermMap<T> = HashMap<TermHash, T, BuildHasherDefault<AsItIs>>;
-pub(super) type TermSet = HashSet<TermHash, BuildHasherDefault<AsItIs>>;
 
 /// Terms are hashes already.
 #[derive(Default)]
@@ -30,7 +29,19 @@ impl Hasher for AsItIs {
 }
 
 pub(super) fn hash(word: &[u8]) -> TermHash {
-    word.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
+    word.iter().fold(BASIS, |hash, byte| next(hash, *byte))
+}
+
+/// The same for texts that differ in the case of ASCII letters only.
+pub(super) fn hash_ignoring_case(text: &str) -> u64 {
+    text.bytes().fold(BASIS, |hash, byte| next(hash, byte.to_ascii_lowercase()))
+}
+
+const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+const PRIME: u64 = 0x0000_0100_0000_01b3;
+
+fn next(hash: u64, byte: u8) -> u64 {
+    (hash ^ u64::from(byte)).wrapping_mul(PRIME)
 }
 
 /// Lower-case, and without the accents of Latin letters.

@@ -81,8 +81,7 @@ static PLEASANTRY_SET: LazyLock<HashSet<&str>> = LazyLock::new(|| PLEASANTRIES.s
 /// The words to search for, lower-case, in order of appearance, each once.
 pub(super) fn content_words(text: &str) -> Vec<String> {
     let mut seen = HashSet::new();
-    let words =
-        plain_words(text).filter(|word| !FUNCTION_WORD_SET.contains(word.as_str()) && carries_something(word));
+    let words = plain_words(text).filter(|word| !FUNCTION_WORD_SET.contains(word.as_str()) && carries_something(word));
     words.filter(|word| seen.insert(word.clone())).collect()
 }
 
@@ -143,7 +142,9 @@ impl Reader {
         let mut letters = text.chars().peekable();
         while let Some(letter) = letters.next() {
             match letter {
-                '\'' | '\u{2019}' if !self.word.is_empty() && letters.peek().is_some_and(|next| next.is_alphanumeric()) => {
+                '\'' | '\u{2019}'
+                    if !self.word.is_empty() && letters.peek().is_some_and(|next| next.is_alphanumeric()) =>
+                {
                     self.word.push('\'');
                 }
                 _ if is_unspaced(letter) => self.end_word_with_sign(letter),
@@ -256,7 +257,8 @@ mod tests {
 
     #[test]
     fn a_question_that_tells_something_of_the_speaker_does_not_only_ask() {
-        for text in ["Which bus goes to Altona?", "what is a quaver", "Convert 375 Fahrenheit please", "why? Tell me."] {
+        for text in ["Which bus goes to Altona?", "what is a quaver", "Convert 375 Fahrenheit please", "why? Tell me."]
+        {
             assert!(manner(text).only_asks, "{text}");
         }
         for text in [
@@ -283,8 +285,8 @@ mod tests {
 
     #[test]
     fn a_text_is_read_for_terms_whatever_its_script() {
-        assert_eq!(terms("Jule's cellos"), terms("the cello, jule"));
-        assert_eq!(terms("don't"), []);
+        assert_eq!(terms("Jule's cellos"), terms("jule, the cello"));
+        assert!(terms("don't").is_empty());
         let (said, asked) = (terms("私はチェロを弾きます"), terms("チェロ"));
         assert!(asked[1..].iter().all(|pair| said.contains(pair)), "a pair of signs is found inside a sentence");
         for odd in ["", "''", "\u{2019}a", "'", "a'", "\0", "🎻👩‍👩‍👧", "ß", "\u{20000}\u{20001}"] {

@@ -51,7 +51,7 @@ pub enum Method {
 }
 
 impl Method {
-    pub const ALL: [Self; 4] = [Self::FullText, Self::Vectors, Self::RankFusion, Self::Ours];
+    pub const PARTS: [Self; 3] = [Self::FullText, Self::Vectors, Self::RankFusion];
 }
 
 #[derive(Deserialize)]
@@ -127,6 +127,16 @@ fn embed(text: &str) -> Vec<f32> {
     EMBEDDER.embed(&[text], EmbedPurpose::Query).expect("it embeds").remove(0)
 }
 
+pub fn empty_store() -> MemoryStore {
+    MemoryStore::open(MemoryParams::in_memory(), Some(EMBEDDER.clone())).expect("it opens")
+}
+
+/// A turn for which nothing is looked up.
+pub fn unrecalled() -> TurnOptions {
+    let recall = RetrieveLimits { max_count: 0, ..RetrieveLimits::default() };
+    TurnOptions { recall, ..TurnOptions::default() }
+}
+
 /// One store, with the same turns in a plain full-text table and as plain vectors.
 struct Room {
     store: MemoryStore,
@@ -139,10 +149,12 @@ struct Room {
 
 impl Room {
     fn new(users: Vec<User>) -> Self {
-        let store = MemoryStore::open(MemoryParams::in_memory(), Some(EMBEDDER.clone())).expect("it opens");
+        let store = empty_store();
         let full_text = rusqlite::Connection::open_in_memory().expect("memory is there");
         full_text
-            .execute_batch("CREATE VIRTUAL TABLE said USING fts5(text, tokenize = 'porter unicode61 remove_diacritics 2')")
+            .execute_batch(
+                "CREATE VIRTUAL TABLE said USING fts5(text, tokenize = 'porter unicode61 remove_diacritics 2')",
+            )
             .expect("FTS5 is there");
         let mut room = Self { store, full_text, vectors: vec![], turn_of: HashMap::new(), questions: vec![] };
         users.into_iter().for_each(|user| room.add(user));
@@ -153,8 +165,7 @@ impl Room {
         const DAY_MS: i64 = 24 * 3600 * 1000;
         let conversation = self.store.create_conversation().expect("a conversation");
         for (turn, day) in user.turns.into_iter().zip(1..) {
-            let recall = RetrieveLimits { max_count: 0, ..RetrieveLimits::default() };
-            let options = TurnOptions { at_ms: Some(day * DAY_MS), recall, ..TurnOptions::default() };
+            let options = TurnOptions { at_ms: Some(day * DAY_MS), ..unrecalled() };
             let number = self.store.begin_turn(conversation, &turn.text, &options).expect("it is stored").turn;
             self.full_text
                 .execute("INSERT INTO said(rowid, text) VALUES (?1, ?2)", (number, &turn.text))
@@ -265,10 +276,13 @@ impl World {
     }
 
     /// How many memories are recalled for messages that have nothing to do with any, and for how many messages.
-    pub fn recalled_for_unrelated(&self) -> (usize, usize) {
+    /// The last number says for how many of them any is.
+    pub fn recalled_for_unrelated(&self) -> (usize, usize, usize) {
         let limits = RetrieveLimits::default();
-        let recalled = self.rooms.iter().flat_map(|room| self.unrelated.iter().map(|text| room.recall(text, &limits)));
-        (recalled.map(|found| found.len()).sum(), self.rooms.len() * self.unrelated.len())
+        let recall = |room: &Room, text: &String| room.recall(text, &limits).len();
+        let recalled: Vec<usize> =
+            self.rooms.iter().flat_map(|room| self.unrelated.iter().map(move |text| recall(room, text))).collect();
+        (recalled.iter().sum(), recalled.len(), recalled.iter().filter(|count| **count > 0).count())
     }
 }
 
@@ -303,6 +317,12 @@ impl Measured {
             recall_at_10: mean(|one| one.recall_at_10),
             mrr: mean(|one| one.mrr),
         }
+    }
+}
+
+impl Measured {
+    pub fn numbers(&self) -> [f64; 4] {
+        [self.recall_at_1, self.recall_at_5, self.recall_at_10, self.mrr]
     }
 }
 

@@ -1,11 +1,12 @@
 //! The vectors of all memories as 8-bit integers, searched from first to last.
 //!
-//! One byte a number, with one scale a vector: a quarter of the memory that f32 takes, and a scan that is bound by
-//! memory gets that much faster. It costs 0.0006 of a cosine (measured; the embedder's own weights are coarser), so
-//! nothing is ranked anew with the exact vectors.
+//! One byte a number, with one scale a vector: a quarter of the memory that f32 takes, and a scan that waits for memory
+//! gets faster by as much. It costs less than 0.003 of a cosine (the embedder's own 8-bit weights cost as much), so nothing
+//! is ranked anew with the exact vectors.
 
-/// Dot products of a query with every vector need no more precision than this.
+/// Steps from 0 to the largest number of a stored vector, and of a query: four products of the two fit into 16 bits.
 const STEPS: f32 = 127.0;
+const QUERY_STEPS: f32 = 63.0;
 
 /// `[rows, dimension]`; a row of a memory without a vector is all zeros.
 #[derive(Default)]
@@ -46,10 +47,14 @@ impl Matrix {
 
     /// Dot product of every row with the query: `[rows]`.
     pub(in crate::memory) fn products(&self, query: &[f32]) -> Vec<f32> {
-        let mut steps = vec![0; self.dimension];
-        let Some(scale) = quantize(query.iter().copied(), &mut steps) else { return vec![0.0; self.scales.len()] };
-        let rows = self.steps.chunks_exact(self.dimension.max(1));
-        rows.zip(&self.scales).map(|(row, row_scale)| dot(row, &steps) as f32 * row_scale * scale).collect()
+        let largest = query.iter().fold(0.0_f32, |largest, number| largest.max(number.abs()));
+        if query.len() != self.dimension || largest <= f32::MIN_POSITIVE {
+            return vec![0.0; self.scales.len()];
+        }
+        let steps: Vec<i16> = query.iter().map(|number| (number / largest * QUERY_STEPS).round() as i16).collect();
+        let scale = largest / QUERY_STEPS;
+        let rows = self.steps.chunks_exact(self.dimension);
+        rows.zip(&self.scales).map(|(row, row_scale)| product(row, &steps) as f32 * row_scale * scale).collect()
     }
 
     /// Cosine of a row with a vector of length 1.
@@ -60,7 +65,8 @@ impl Matrix {
 
     /// Cosine of two rows.
     pub(in crate::memory) fn likeness(&self, a: usize, b: usize) -> f32 {
-        dot(self.row(a), self.row(b)) as f32 * self.scales[a] * self.scales[b]
+        let products = self.row(a).iter().zip(self.row(b)).map(|(x, y)| i32::from(*x) * i32::from(*y));
+        products.sum::<i32>() as f32 * self.scales[a] * self.scales[b]
     }
 
     fn row(&self, row: usize) -> &[i8] {
@@ -85,16 +91,27 @@ fn quantize(vector: impl Iterator<Item = f32> + Clone, steps: &mut [i8]) -> Opti
     Some(largest / STEPS)
 }
 
-/// In blocks and with 16-bit products, which the compiler turns into vector instructions on every target.
-fn dot(a: &[i8], b: &[i8]) -> i32 {
-    const LANES: usize = 32;
-    let (a_blocks, a_rest) = a.as_chunks::<LANES>();
-    let (b_blocks, b_rest) = b.as_chunks::<LANES>();
-    let mut sum = 0;
-    for (x, y) in a_blocks.iter().zip(b_blocks) {
-        sum += x.iter().zip(y).map(|(x, y)| i32::from(i16::from(*x) * i16::from(*y))).sum::<i32>();
+/// Dot product of a stored vector with a query's steps. Sums of four products are kept in 16 bits, of which twice as
+/// many as of 32 fit into a vector register (measured at ten thousand rows: 0.20 ms; 0.30 without, f32 0.26 as long as
+/// it fits into the cache).
+fn product(row: &[i8], query: &[i16]) -> i32 {
+    const LANES: usize = 8;
+    const GROUP: usize = 4;
+    let (row_blocks, row_rest) = row.as_chunks::<{ LANES * GROUP }>();
+    let (query_blocks, query_rest) = query.as_chunks::<{ LANES * GROUP }>();
+    let mut sums = [0_i32; LANES];
+    for (x, y) in row_blocks.iter().zip(query_blocks) {
+        let mut products = [0_i16; LANES];
+        for group in 0..GROUP {
+            for (lane, sum) in products.iter_mut().enumerate() {
+                let place = group * LANES + lane;
+                *sum = sum.wrapping_add(i16::from(x[place]).wrapping_mul(y[place]));
+            }
+        }
+        sums.iter_mut().zip(products).for_each(|(sum, product)| *sum += i32::from(product));
     }
-    sum + a_rest.iter().zip(b_rest).map(|(x, y)| i32::from(*x) * i32::from(*y)).sum::<i32>()
+    let rest = row_rest.iter().zip(query_rest).map(|(x, y)| i32::from(*x) * i32::from(*y)).sum::<i32>();
+    sums.iter().sum::<i32>() + rest
 }
 
 #[cfg(test)]
@@ -126,6 +143,15 @@ mod tests {
                 let exact: f32 = vector.iter().zip(query).map(|(x, y)| x * y).sum();
                 assert!((products[row] - exact).abs() < 0.003 && (matrix.cosine(row, query) - exact).abs() < 0.003);
             }
+        }
+    }
+
+    #[test]
+    fn the_largest_products_do_not_overflow() {
+        for sign in [1.0, -1.0] {
+            let mut matrix = Matrix::new(384);
+            matrix.push(Some(std::iter::repeat_n(sign, 384)));
+            assert!((matrix.products(&[1.0; 384])[0] - 384.0 * sign).abs() < 0.1);
         }
     }
 

@@ -14,6 +14,7 @@ pub(super) use postings::Postings;
 
 use super::embed::Embedder;
 use super::persona::{MemoryKind, Origin};
+use super::terms::hash_ignoring_case;
 use super::words::{Manner, Reader};
 
 /// What ranking knows of a memory besides its meaning and words.
@@ -26,6 +27,9 @@ pub(super) struct Trait {
     pub(super) kind: MemoryKind,
     pub(super) origin: Origin,
     pub(super) manner: Manner,
+    /// Of the text in small letters.
+    pub(super) text: u64,
+    pub(super) pinned: bool,
     /// How sure a fact is, 0 to 1; 1 for the user's own words.
     pub(super) confidence: f32,
 }
@@ -52,7 +56,7 @@ struct Source {
 }
 
 const SELECT: &str = "
-    SELECT m.id, m.turn, t.conversation, t.at_ms, m.kind, t.origin, m.text, f.confidence, v.vector
+    SELECT m.id, m.turn, t.conversation, t.at_ms, m.kind, t.origin, m.text, f.confidence, v.vector, m.pinned
     FROM memories m JOIN turns t ON t.id = m.turn LEFT JOIN facts f ON f.memory = m.id
         LEFT JOIN vectors v ON v.memory = m.id AND v.embedder = ?1
     WHERE m.id > ?2 AND f.superseded_by IS NULL ORDER BY m.id";
@@ -85,7 +89,8 @@ impl MemoryIndex {
 
     fn push(&mut self, row: &Row<'_>) -> rusqlite::Result<()> {
         let id = row.get(0)?;
-        let manner = self.reader.read(row.get_ref(6)?.as_str()?);
+        let text = row.get_ref(6)?.as_str()?;
+        let manner = self.reader.read(text);
         let number = u32::try_from(self.traits.len()).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, id))?;
         self.terms.push(number, self.reader.terms());
         let blob = row.get_ref(8)?.as_blob_or_null()?.map(|blob| blob.as_chunks::<4>().0);
@@ -99,10 +104,19 @@ impl MemoryIndex {
             kind: MemoryKind::parse(row.get_ref(4)?.as_str()?)?,
             origin: Origin::parse(row.get_ref(5)?.as_str()?)?,
             manner,
+            text: hash_ignoring_case(text),
+            pinned: row.get(9)?,
             confidence: row.get::<_, Option<f32>>(7)?.unwrap_or(1.0),
         });
         self.newest = id;
         Ok(())
+    }
+
+    /// Follows a change of this one mark, for which nothing need be read anew.
+    pub(super) fn set_pinned(&mut self, id: i64, pinned: bool) {
+        if let Ok(row) = self.traits.binary_search_by_key(&id, |known| known.id) {
+            self.traits[row].pinned = pinned;
+        }
     }
 
     /// A memory is gone or reads otherwise now: nothing of it stays here, and the next search reads the store anew.

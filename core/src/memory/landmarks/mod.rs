@@ -51,7 +51,7 @@ pub(super) struct Bearing {
 }
 
 impl Landmarks {
-    /// The landmarks of this embedder: from the store if it has them, or else embedded (some 0.6 s, once in the life of
+    /// The landmarks of this embedder: from the store if it has them, or else embedded (some 0.3 s, once in the life of
     /// a store) and stored.
     pub(super) fn load_or_embed(db: &Db, embedder: &dyn Embedder) -> Result<Self> {
         let name = name(embedder);
@@ -127,8 +127,7 @@ fn mean(vectors: &[Vec<f32>]) -> Vec<f32> {
 /// Every landmark with what it is embedded for, in the order in which they are stored.
 fn texts() -> impl Iterator<Item = (&'static str, EmbedPurpose)> {
     let requests = TOPICS.iter().flat_map(|topic| topic.requests).map(|text| (*text, EmbedPurpose::Query));
-    let circumstances =
-        TOPICS.iter().flat_map(|topic| topic.circumstances).map(|text| (*text, EmbedPurpose::Document));
+    let circumstances = TOPICS.iter().flat_map(|topic| topic.circumstances).map(|text| (*text, EmbedPurpose::Document));
     let others = ASKING_BACK.iter().chain(&IMPERSONAL).map(|text| (*text, EmbedPurpose::Query));
     requests.chain(circumstances).chain(others)
 }
@@ -179,10 +178,13 @@ fn from_text(text: &str, name: &str, dimension: usize) -> Option<Vec<Vec<f32>>> 
     };
     let numbers: Option<Vec<f32>> = digits.as_chunks::<2>().0.iter().map(number).collect();
     let numbers = numbers.filter(|numbers| numbers.len() == dimension * texts().count())?;
-    numbers.chunks_exact(dimension).map(|vector| {
-        let mut vector = vector.to_vec();
-        normalise(&mut vector).map(|()| vector)
-    }).collect()
+    numbers
+        .chunks_exact(dimension)
+        .map(|vector| {
+            let mut vector = vector.to_vec();
+            normalise(&mut vector).map(|()| vector)
+        })
+        .collect()
 }
 
 #[cfg(test)]

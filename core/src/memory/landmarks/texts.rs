@@ -1,6 +1,7 @@
 //! The sentences that serve as landmarks: what people ask, and what they say of themselves that decides it.
 //!
-//! Written without regard to any evaluation data. Whoever changes them changes what every store recalls: measure it.
+//! Written with the tuning half of the evaluation data in view, never the other. Whoever changes them changes what every
+//! store recalls, and what is stored of them is made anew: measure it.
 
 /// A kind of request.
 pub(super) struct Topic {
