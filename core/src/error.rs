@@ -135,6 +135,26 @@ pub enum Error {
         supported: i64,
     },
 
+    /// A file to import is not what it should be; nothing of it was imported.
+    #[error("the file cannot be imported{}: {reason}; nothing of it was", line.map(|line| format!(" (line {line})")).unwrap_or_default())]
+    ImportInvalid {
+        /// The first line at fault, from 1, where the file is read by lines.
+        line: Option<u64>,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// A newer version wrote the export; nothing of it was imported.
+    #[error(
+        "the export was written by a newer version (format {found}, this version knows up to {supported}); update the app"
+    )]
+    ExportTooNew {
+        /// The format found.
+        found: u32,
+        /// The newest format this version knows.
+        supported: u32,
+    },
+
     /// The store's vectors were made by another embedder; reading works, searching by meaning does not.
     #[error("memory was embedded by {stored} and the embedder is {given}; call `reembed` to bring it up to date")]
     EmbedderChanged {

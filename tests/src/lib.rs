@@ -2,4 +2,5 @@
 
 pub mod fixtures;
 pub mod gguf_writer;
+pub mod induction;
 pub mod tiny_model;

@@ -82,7 +82,7 @@ fn type_sizes_are_those_of_llama_cpp() {
             unsafe { (llama_cpp_sys_2::ggml_type_size(number), llama_cpp_sys_2::ggml_blck_size(number)) };
         assert_eq!((known.block_bytes(), known.block_elements()), (bytes as u64, elements as u64), "{known:?}");
     }
-    let last = llama_cpp_sys_2::GGML_TYPE_COUNT as u32 - 1;
+    let last = llama_cpp_sys_2::GGML_TYPE_COUNT - 1;
     assert!(GgmlType::from_number(last).is_some() && GgmlType::from_number(last + 1).is_none());
 }
 

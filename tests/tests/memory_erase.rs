@@ -42,7 +42,7 @@ fn a_forgotten_canary_leaves_no_byte_in_any_file() {
     let id = asked.recalled.iter().find(|memory| memory.turn == told).expect("it was recalled").id;
     let report = store.forget(id).expect("forgotten");
     assert!(report.wiped);
-    assert_eq!((report.memories, report.turn), (vec![id], told));
+    assert_eq!((report.memories, report.turns), (vec![id], vec![told]));
     assert_eq!(report.replies_of, [asked.turn]);
     assert_eq!(report.conversations, [conversation, other], "snapshots of both hold it");
     assert_eq!(scratch.files_with(CANARY), [] as [&str; 0]);

@@ -64,6 +64,7 @@ impl ReplySink {
         if let Some(mut observer) = self.observer.take() {
             observer.on_end(&outcome);
         }
+        self.cancelled.store(true, Ordering::SeqCst); // there is nothing left to cancel
         if let Some(sender) = self.outcome.take() {
             let _ = sender.send(outcome);
         }

@@ -25,7 +25,7 @@ mod worker;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread::JoinHandle;
+use std::thread::{JoinHandle, ThreadId};
 use std::time::Instant;
 
 use tokio::sync::{mpsc as async_mpsc, oneshot};
@@ -38,14 +38,14 @@ pub use stream::{CancelHandle, Generated, GenerationStats, StopReason, TokenStre
 
 use crate::error::{Error, Result};
 use crate::message::Message;
-use estimate::MemoryEstimate;
+use estimate::{MemoryEstimate, MemoryRequest};
 use generation::{ReplySink, Request};
 use governor::ThreadGovernor;
 use native::{Context, ContextParams, LoadParams, Model};
 use scoring::ScoreRequest;
 use slots::{AdapterSet, SequenceId};
 use stream::STREAM_CAPACITY;
-use template::{ChatTemplate, Segment};
+use template::{ChatTemplate, RenderOptions, Segment};
 use worker::{Command, Waker, Worker};
 
 /// Rows of logits one decode may ask for; more would reserve vocabulary-sized buffers that chatting never uses
@@ -61,7 +61,10 @@ pub struct Engine {
 #[derive(Debug)]
 struct Shared {
     waker: Waker,
+    /// Raised before the thread is told to end, for what it may be in the middle of.
+    closing: Arc<AtomicBool>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    thread_id: ThreadId,
     model: Arc<Model>,
     template: ChatTemplate,
     info: ModelInfo,
@@ -126,19 +129,19 @@ impl Engine {
     pub fn open(params: &EngineParams) -> Result<Self> {
         params.check()?;
         let header = Arc::new(gguf::Header::read(&params.model)?);
-        let memory = MemoryEstimate::new(&header, params);
-        let n_ctx = u32::try_from(estimate::effective_n_ctx(&header, params)).unwrap_or(params.n_ctx);
+        let context = context_params(params, &header);
+        let memory = MemoryEstimate::new(&header, &memory_request(params, &context));
         memory.check()?;
         let fingerprint = gguf::fingerprint(&params.model)?;
         let load = LoadParams { n_gpu_layers: params.n_gpu_layers, repack: params.repack };
         let model = Arc::new(Model::load(&params.model, load)?);
-        let template = ChatTemplate::of(&header, &params.model, params.chat_template.as_deref())?;
+        let template = ChatTemplate::for_model(&header, params.chat_template.as_deref(), &params.model)?;
         let info = model_info(&model, &header, &params.model, memory, &fingerprint);
 
         let abort = Arc::new(AtomicBool::new(false));
-        let most_threads = params.n_threads.unwrap_or_else(threads::performance_core_count);
-        let context = Context::new(&model, context_params(params, n_ctx, most_threads), Arc::clone(&abort))?;
-        let governor = params.n_threads.is_none().then(|| ThreadGovernor::new(most_threads));
+        let n_ctx = context.n_ctx as usize;
+        let governor = params.n_threads.is_none().then(|| ThreadGovernor::new(context.n_threads));
+        let context = Context::new(&model, context, Arc::clone(&abort))?;
         let (commands, inbox) = mpsc::channel();
         let worker = Worker::new(context, inbox, header, fingerprint, governor);
         let thread = std::thread::Builder::new()
@@ -148,11 +151,13 @@ impl Engine {
         Ok(Self {
             shared: Arc::new(Shared {
                 waker: Waker { commands, abort },
+                closing: Arc::new(AtomicBool::new(false)),
+                thread_id: thread.thread().id(),
                 thread: Mutex::new(Some(thread)),
                 model,
                 template,
                 info,
-                n_ctx: n_ctx as usize,
+                n_ctx,
                 next_sequence: AtomicU64::new(1),
             }),
         })
@@ -191,10 +196,11 @@ impl Engine {
         Ok(tokens::tokenize(&self.shared.model, &self.render(messages)?, &[]).len())
     }
 
-    /// Log-probability of each continuation as the assistant's answer to these messages, in nats.
+    /// Log-probability of each continuation as the assistant's answer to these messages, in nats. Dropping the future
+    /// ends the work.
     ///
     /// # Errors
-    /// [`Error::ContextExceeded`] when prompt and continuation do not fit, [`Error::Cancelled`], [`Error::Closed`].
+    /// [`Error::ContextExceeded`] when prompt and continuation do not fit, [`Error::Closed`].
     pub async fn score(
         &self,
         messages: &[Message],
@@ -225,9 +231,9 @@ impl Engine {
     ) -> Result<oneshot::Receiver<Result<Vec<Score>>>> {
         let segments = self.render(messages)?;
         let (reply, answer) = oneshot::channel();
-        let cancelled = Arc::new(AtomicBool::new(false));
+        let closing = Arc::clone(&self.shared.closing);
         let adapters = AdapterSet(adapters.into());
-        self.send(Command::Score(Box::new(ScoreRequest { segments, continuations, adapters, cancelled, reply })))?;
+        self.send(Command::Score(Box::new(ScoreRequest { segments, continuations, adapters, closing, reply })))?;
         Ok(answer)
     }
 
@@ -272,7 +278,13 @@ impl Engine {
     }
 
     fn render(&self, messages: &[Message]) -> Result<Vec<Segment>> {
-        self.shared.template.render(messages)
+        self.shared.template.render(messages, RenderOptions { generation_prompt: true, ..RenderOptions::default() })
+    }
+
+    /// The plain form of a model without a template has no control token that ends a turn.
+    fn with_template_stops(&self, mut stop: Vec<String>) -> Vec<String> {
+        stop.extend(self.shared.template.stop_strings().iter().map(|text| (*text).to_owned()));
+        stop
     }
 
     fn send(&self, command: Command) -> Result<()> {
@@ -282,12 +294,16 @@ impl Engine {
 
 impl Shared {
     fn close(&self) {
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(thread) = thread else { return };
+        self.closing.store(true, Ordering::SeqCst);
         let _ = self.waker.commands.send(Command::Close);
         self.waker.interrupt();
         // The last handle may be dropped by an observer, on the engine's own thread.
-        if thread.thread().id() != std::thread::current().id() {
+        if self.thread_id == std::thread::current().id() {
+            return;
+        }
+        // Joined under the lock: whoever closes it as well waits too, and nobody tears down what the thread still uses.
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = thread.take() {
             let _ = thread.join();
         }
     }
@@ -354,7 +370,7 @@ impl Sequence {
             segments,
             sampling: params.sampling,
             constraint: params.constraint,
-            stop: params.stop,
+            stop: self.engine.with_template_stops(params.stop),
             max_tokens: params.max_tokens,
             adapters: AdapterSet(params.adapters.into()),
             reply,
@@ -397,17 +413,34 @@ impl Drop for Sequence {
     }
 }
 
-fn context_params(params: &EngineParams, n_ctx: u32, n_threads: u32) -> ContextParams {
+/// The context's shape: never more tokens than the model was trained with, whatever is asked.
+fn context_params(params: &EngineParams, header: &gguf::Header) -> ContextParams {
+    let fast_cores = || u32::try_from(threads::performance_core_count()).unwrap_or(1);
     ContextParams {
-        n_ctx,
+        n_ctx: params.n_ctx.min(header.hyperparameters().n_ctx_train),
         n_batch: params.n_batch,
         n_ubatch: params.n_batch.min(512),
         n_seq_max: params.n_sessions + 1, // one spare: where the tail of a shifted conversation waits
         n_outputs_max: N_OUTPUTS_MAX.max(params.n_sessions),
-        n_threads,
+        n_threads: params.n_threads.unwrap_or_else(fast_cores),
         kv_type: params.kv_type,
         flash_attention: params.flash_attention,
         offload: params.n_gpu_layers > 0,
+    }
+}
+
+fn memory_request(params: &EngineParams, context: &ContextParams) -> MemoryRequest {
+    MemoryRequest {
+        n_ctx: context.n_ctx,
+        n_ubatch: context.n_ubatch,
+        n_outputs: context.n_outputs_max,
+        kv_type: match params.kv_type {
+            KvType::F16 => gguf::GgmlType::F16,
+            KvType::Q8_0 => gguf::GgmlType::Q8_0,
+        },
+        flash_attention: params.flash_attention != FlashAttention::Off,
+        repack: params.repack,
+        budget_mib: params.memory_budget_mib,
     }
 }
 

@@ -11,6 +11,9 @@ use super::native::{Model, Token};
 use super::params::{Constraint, SamplingParams};
 use crate::error::{Error, Result};
 
+/// llama.cpp reserves the window at once, 8 GB for `i32::MAX`; no reply is longer than the longest context.
+const LONGEST_PENALTY_WINDOW: u32 = 1 << 20;
+
 /// The state of drawing for one reply.
 pub(super) struct Sampler {
     chain: Option<LlamaSampler>,
@@ -82,7 +85,7 @@ fn chain(model: &Model, params: &SamplingParams) -> Option<LlamaSampler> {
     if penalised {
         parts.push(LlamaSampler::penalties(
             model.safe().n_vocab(),
-            i32::try_from(params.penalty_window).unwrap_or(i32::MAX),
+            params.penalty_window.min(LONGEST_PENALTY_WINDOW).cast_signed(),
             params.repetition_penalty,
             params.frequency_penalty,
             params.presence_penalty,

@@ -16,7 +16,8 @@ pub(super) struct ScoreRequest {
     pub(super) segments: Vec<Segment>,
     pub(super) continuations: Vec<String>,
     pub(super) adapters: AdapterSet,
-    pub(super) cancelled: Arc<AtomicBool>,
+    /// Raised when the engine is being closed.
+    pub(super) closing: Arc<AtomicBool>,
     pub(super) reply: oneshot::Sender<Result<Vec<Score>>>,
 }
 
@@ -121,7 +122,10 @@ fn decode_all(
 
 fn decode(context: &mut Context, rows: &[BatchRow], request: &ScoreRequest) -> Result<()> {
     loop {
-        if request.cancelled.load(Ordering::SeqCst) {
+        if request.closing.load(Ordering::SeqCst) {
+            return Err(Error::Closed);
+        }
+        if request.reply.is_closed() {
             return Err(Error::Cancelled);
         }
         match context.decode(rows)? {

@@ -11,7 +11,7 @@ use super::native::Token;
 const MAGIC: &[u8; 8] = b"ALOEKV01";
 const HASH_LEN: usize = 32;
 
-/// What a KV state is only valid with: model, adapters and their scales, KV type, engine version.
+/// What a KV state is only valid with: version of llama.cpp, model, adapters and their scales, KV type.
 pub(super) type Fingerprint = [u8; 32];
 
 /// A KV state and the tokens it holds.

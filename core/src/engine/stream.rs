@@ -73,8 +73,10 @@ pub struct CancelHandle {
 impl CancelHandle {
     /// Asks for the end: takes effect inside prefill (on the CPU) and between tokens.
     pub fn cancel(&self) {
-        self.cancelled.store(true, Ordering::SeqCst);
-        self.waker.interrupt();
+        // Interrupting costs all sessions the decode under way: once is enough, and never for a reply that has ended.
+        if !self.cancelled.swap(true, Ordering::SeqCst) {
+            self.waker.interrupt();
+        }
     }
 }
 
@@ -142,6 +144,8 @@ impl Drop for TokenStream {
         // A reply that has ended answered already; cancelling it would interrupt somebody else's decode.
         if matches!(self.outcome.try_recv(), Err(oneshot::error::TryRecvError::Empty)) {
             self.cancel.cancel();
+            // Cancelled before or not, a reply that waited for its reader waits no longer.
+            self.cancel.waker.wake();
         }
     }
 }

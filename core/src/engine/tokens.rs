@@ -24,10 +24,9 @@ pub(super) fn tokenize(model: &Model, segments: &[Segment], cached: &[Token]) ->
             }
             Segment::Content { text, .. } => {
                 let rest = cached.get(start..).filter(|_| follows_cache).unwrap_or_default();
-                match spelled(model, rest, text) {
-                    Some(len) => tokens.extend_from_slice(&rest[..len]),
-                    None => tokens.extend(vocab.tokenize(text.as_bytes(), false, false)),
-                }
+                let (len, spelled) = spelled(model, rest, text.as_bytes());
+                tokens.extend_from_slice(&rest[..len]);
+                tokens.extend(vocab.tokenize(&text.as_bytes()[spelled..], false, false));
             }
         }
         follows_cache = follows_cache && cached.get(start..tokens.len()).is_some_and(|seen| seen == &tokens[start..]);
@@ -35,23 +34,32 @@ pub(super) fn tokenize(model: &Model, segments: &[Segment], cached: &[Token]) ->
     tokens
 }
 
-/// How many of `tokens` spell exactly `text`; `None` if they do not, or a control token is among them.
-fn spelled(model: &Model, tokens: &[Token], text: &str) -> Option<usize> {
+/// How many of `tokens` spell `text`, and how many of its bytes.
+///
+/// They may spell all of it, or its beginning where the cache ends (the last token drawn is never decoded) or where the
+/// text was cut inside a token (a stop string). Otherwise none are taken: half a message of other tokens than the
+/// tokenizer gives would read differently to the model.
+fn spelled(model: &Model, tokens: &[Token], text: &[u8]) -> (usize, usize) {
+    const NONE: (usize, usize) = (0, 0);
     let vocab = model.safe().vocab();
-    let mut rest = text.as_bytes();
+    let mut rest = text;
     let mut piece = Vec::with_capacity(32);
     for (index, &token) in tokens.iter().enumerate() {
         if rest.is_empty() {
-            return Some(index);
+            return (index, text.len());
         }
         if vocab.is_control(token) || vocab.is_eog(token) {
-            return None;
+            return NONE;
         }
         piece.clear();
         vocab.token_to_piece_into(token, &mut piece, false, None);
-        rest = rest.strip_prefix(piece.as_slice())?;
+        rest = match rest.strip_prefix(piece.as_slice()) {
+            Some(after) => after,
+            None if piece.starts_with(rest) => return (index, text.len() - rest.len()),
+            None => return NONE,
+        };
     }
-    rest.is_empty().then_some(tokens.len())
+    (tokens.len(), text.len() - rest.len())
 }
 
 /// Length of the common beginning.

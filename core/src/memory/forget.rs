@@ -4,27 +4,30 @@
 //! deleted terms (its own `secure-delete`), and the write-ahead log holds old pages until it is truncated. A forgotten
 //! turn may also live on in replies, in recalled blocks of later prompts and in summaries.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension, Transaction};
 use serde::{Deserialize, Serialize};
 
 use super::db::{Db, Fault, Held};
 use super::turn::ConversationId;
-use super::{schema, words};
+use super::{MemoryStore, consolidate, schema, words};
 use crate::{Error, Result};
 
 /// In `meta` from the deletion until its bytes are gone from the files, so that a crash in between is made good.
 const WIPE_PENDING: &str = "wipe_pending";
 
+/// A forgotten word of so many letters is also found at the start of a longer one in a reply: cello, cellos.
+const LEAST_STEM: usize = 4;
+
 /// What was forgotten, and what has to be done outside the store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ForgetReport {
-    /// The memories removed: the one asked for and all that came from the same turn.
+    /// The memories removed: those asked for and all that came from the same turns and from no other.
     pub memories: Vec<i64>,
-    /// The turn removed from its transcript, with its reply.
-    pub turn: i64,
-    /// Turns whose replies were removed because they repeat words that only the forgotten turn held.
+    /// The turns removed from their transcripts, with their replies.
+    pub turns: Vec<i64>,
+    /// Turns whose replies were removed because they repeat words that only the forgotten turns held.
     pub replies_of: Vec<i64>,
     /// Conversations whose transcript changed: snapshots made of them hold the forgotten words and must be deleted.
     pub conversations: Vec<ConversationId>,
@@ -33,32 +36,97 @@ pub struct ForgetReport {
     pub wiped: bool,
 }
 
+impl MemoryStore {
+    /// Forgets several memories as one, with the turns they come from: all or none. Ids of memories that are gone
+    /// already are no error.
+    ///
+    /// More than forgetting them one after the other: a reply that repeats what two of them say goes as well.
+    ///
+    /// # Errors
+    /// Those of storage: then nothing was forgotten.
+    pub fn forget_all(&self, ids: &[i64]) -> Result<ForgetReport> {
+        forget_with(&self.inner.db, |tx| sources(tx, ids))
+    }
+}
+
 /// Forgets a memory with the turn that it comes from.
 pub(super) fn forget(db: &Db, id: i64) -> Result<ForgetReport> {
+    forget_with(db, |tx| {
+        let turns = sources(tx, &[id])?;
+        if turns.is_empty() { Err(Error::NotFound { what: "memory", id }.into()) } else { Ok(turns) }
+    })
+}
+
+fn forget_with(db: &Db, which: impl FnOnce(&Transaction<'_>) -> Result<BTreeSet<i64>, Fault>) -> Result<ForgetReport> {
     db.with(|held| {
-        let mut report = held.transaction(|tx| forget_source(tx, id))?;
-        report.memories.iter().for_each(|memory| held.index.remove(*memory));
+        let (mut report, reworded) = held.transaction(|tx| {
+            let turns = which(tx)?;
+            forget_turns(tx, &turns)
+        })?;
+        report.memories.iter().chain(&reworded).for_each(|memory| held.index.remove(*memory));
         report.wiped = wipe(held).unwrap_or(false); // forgotten in any case; an error here only delays the wiping
         Ok(report)
     })
 }
 
-fn forget_source(tx: &Transaction<'_>, id: i64) -> Result<ForgetReport, Fault> {
-    let turn: Option<i64> =
-        tx.query_row("SELECT turn FROM memories WHERE id = ?1", [id], |row| row.get(0)).optional()?;
-    let turn = turn.ok_or(Error::NotFound { what: "memory", id })?;
-    let (conversation, said): (i64, String) =
-        tx.query_row("SELECT conversation, words FROM turns WHERE id = ?1", [turn], |r| Ok((r.get(0)?, r.get(1)?)))?;
-    let memories = ids(tx, "SELECT id FROM memories WHERE turn = ?1", turn)?;
-    let recalled_in =
-        ids(tx, "SELECT DISTINCT r.turn FROM recalls r JOIN memories m ON m.id = r.memory WHERE m.turn = ?1", turn)?;
-    tx.execute("DELETE FROM turns WHERE id = ?1", [turn])?; // takes memories, facts, vectors and full text with it
-    let later = ids(tx, "SELECT id FROM turns WHERE conversation = ?1", conversation)?;
-    let exposed: HashSet<i64> = later.into_iter().filter(|t| *t > turn).chain(recalled_in.iter().copied()).collect();
-    let replies_of = drop_repeating_replies(tx, &said, exposed)?;
-    let conversations = drop_blocks_and_summaries(tx, conversation, &recalled_in)?;
+/// The turns that memories come from; of a fact, all that state it.
+fn sources(tx: &Transaction<'_>, memories: &[i64]) -> Result<BTreeSet<i64>, Fault> {
+    let mut find = tx.prepare_cached("SELECT turn FROM memories WHERE id = ?1")?;
+    let mut turns = BTreeSet::new();
+    for id in memories {
+        turns.extend(find.query_row([id], |row| row.get::<_, i64>(0)).optional()?);
+        turns.extend(consolidate::turns_of(tx, *id)?);
+    }
+    Ok(turns)
+}
+
+/// What the forgotten turns touched, read before they go.
+#[derive(Default)]
+struct Reach {
+    memories: Vec<i64>,
+    /// The first forgotten turn of each conversation: replies after it were given with its words in view.
+    first_in: BTreeMap<i64, i64>,
+    /// Turns in whose prompt a forgotten memory stood.
+    recalled_in: BTreeSet<i64>,
+    /// The telling words of the forgotten turns.
+    said: HashSet<String>,
+}
+
+/// Answers with the facts too that other turns state as well, and that speak in their words now.
+fn forget_turns(tx: &Transaction<'_>, turns: &BTreeSet<i64>) -> Result<(ForgetReport, Vec<i64>), Fault> {
+    let mut reach = reach_of(tx, turns)?;
+    let mut reworded = Vec::new();
+    for turn in turns {
+        reworded.extend(consolidate::rest_on_other_turns(tx, *turn)?);
+    }
+    for turn in turns {
+        reach.memories.extend(ids(tx, "SELECT id FROM memories WHERE turn = ?1", *turn)?);
+        // Takes memories, facts, vectors, full text and imported ids with it.
+        tx.prepare_cached("DELETE FROM turns WHERE id = ?1")?.execute([turn])?;
+    }
+    let replies_of = drop_repeating_replies(tx, &reach)?;
+    let conversations = drop_blocks_and_summaries(tx, &reach)?;
     note_pending_wipe(tx)?;
-    Ok(ForgetReport { memories, turn, replies_of, conversations, wiped: false })
+    let turns = turns.iter().copied().collect();
+    Ok((ForgetReport { memories: reach.memories, turns, replies_of, conversations, wiped: false }, reworded))
+}
+
+fn reach_of(tx: &Transaction<'_>, turns: &BTreeSet<i64>) -> Result<Reach, Fault> {
+    let mut reach = Reach::default();
+    for turn in turns {
+        let (conversation, said): (i64, String) = tx
+            .prepare_cached("SELECT conversation, words FROM turns WHERE id = ?1")?
+            .query_row([turn], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        reach.first_in.entry(conversation).or_insert(*turn); // turns come in order
+        reach.said.extend(words::content_words(&said));
+        reach.recalled_in.extend(ids(
+            tx,
+            "SELECT DISTINCT r.turn FROM recalls r JOIN memories m ON m.id = r.memory WHERE m.turn = ?1",
+            *turn,
+        )?);
+    }
+    reach.recalled_in.retain(|turn| !turns.contains(turn));
+    Ok(reach)
 }
 
 fn ids(connection: &Connection, sql: &str, of: i64) -> Result<Vec<i64>, Fault> {
@@ -68,43 +136,62 @@ fn ids(connection: &Connection, sql: &str, of: i64) -> Result<Vec<i64>, Fault> {
 }
 
 /// A reply that was given with the forgotten words in view goes when it repeats one that no remaining memory holds.
-fn drop_repeating_replies(tx: &Transaction<'_>, said: &str, exposed: HashSet<i64>) -> Result<Vec<i64>, Fault> {
-    let said: HashSet<String> = words::content_words(said).into_iter().collect();
+fn drop_repeating_replies(tx: &Transaction<'_>, reach: &Reach) -> Result<Vec<i64>, Fault> {
+    let mut exposed = reach.recalled_in.clone();
+    for (conversation, first) in &reach.first_in {
+        let later = ids(tx, "SELECT id FROM turns WHERE conversation = ?1", *conversation)?;
+        exposed.extend(later.into_iter().filter(|turn| turn > first));
+    }
+    let mut kept = HashMap::new();
     let mut dropped = Vec::new();
     for turn in exposed {
-        let reply: Option<String> = tx.query_row("SELECT reply FROM turns WHERE id = ?1", [turn], |row| row.get(0))?;
+        let reply: Option<String> =
+            tx.prepare_cached("SELECT reply FROM turns WHERE id = ?1")?.query_row([turn], |row| row.get(0))?;
         let Some(reply) = reply else { continue };
-        if repeats(tx, &reply, &said)? {
+        if repeats(tx, &reply, &reach.said, &mut kept)? {
             tx.execute("UPDATE turns SET reply = NULL, reply_state = NULL WHERE id = ?1", [turn])?;
             dropped.push(turn);
         }
     }
-    dropped.sort_unstable();
     Ok(dropped)
 }
 
-fn repeats(tx: &Transaction<'_>, reply: &str, said: &HashSet<String>) -> Result<bool, Fault> {
+/// `kept` remembers of each word whether a remaining memory holds it.
+fn repeats(
+    tx: &Transaction<'_>,
+    reply: &str,
+    said: &HashSet<String>,
+    kept: &mut HashMap<String, bool>,
+) -> Result<bool, Fault> {
     let mut held_elsewhere = tx.prepare_cached("SELECT 1 FROM memory_text WHERE memory_text MATCH ?1 LIMIT 1")?;
-    for word in words::content_words(reply).iter().filter(|word| said.contains(*word)) {
-        if !held_elsewhere.exists([format!("\"{word}\"")])? {
+    for word in words::content_words(reply).iter().filter_map(|word| said_as(word, said)) {
+        let is_kept = match kept.get(word) {
+            Some(known) => *known,
+            None => held_elsewhere.exists([format!("\"{word}\"")])?,
+        };
+        kept.insert(word.to_owned(), is_kept);
+        if !is_kept {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-fn drop_blocks_and_summaries(
-    tx: &Transaction<'_>,
-    conversation: i64,
-    recalled_in: &[i64],
-) -> Result<Vec<ConversationId>, Fault> {
-    let mut touched = vec![conversation];
-    for turn in recalled_in {
-        tx.execute("UPDATE turns SET recalled_block = NULL WHERE id = ?1", [turn])?;
-        touched.push(tx.query_row("SELECT conversation FROM turns WHERE id = ?1", [turn], |row| row.get(0))?);
+/// The said word that a word of a reply is, or begins with.
+fn said_as<'a>(word: &'a str, said: &HashSet<String>) -> Option<&'a str> {
+    if said.contains(word) {
+        return Some(word);
     }
-    touched.sort_unstable();
-    touched.dedup();
+    let mut starts = word.char_indices().skip(LEAST_STEM).map(|(end, _)| &word[..end]);
+    starts.find(|start| said.contains(*start))
+}
+
+fn drop_blocks_and_summaries(tx: &Transaction<'_>, reach: &Reach) -> Result<Vec<ConversationId>, Fault> {
+    let mut touched: BTreeSet<i64> = reach.first_in.keys().copied().collect();
+    for turn in &reach.recalled_in {
+        tx.execute("UPDATE turns SET recalled_block = NULL WHERE id = ?1", [turn])?;
+        touched.insert(tx.query_row("SELECT conversation FROM turns WHERE id = ?1", [turn], |row| row.get(0))?);
+    }
     for conversation in &touched {
         tx.execute(
             "UPDATE conversations SET summary = NULL, summary_through_turn = NULL WHERE id = ?1",
@@ -127,7 +214,7 @@ pub(super) fn erase_all(db: &Db) -> Result<()> {
     })
 }
 
-fn note_pending_wipe(tx: &Transaction<'_>) -> Result<(), Fault> {
+pub(super) fn note_pending_wipe(tx: &Transaction<'_>) -> Result<(), Fault> {
     tx.execute("INSERT OR REPLACE INTO meta(key, value) VALUES (?1, '')", [WIPE_PENDING])?;
     Ok(())
 }

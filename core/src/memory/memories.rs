@@ -1,4 +1,4 @@
-//! Reading memories and their provenance out of the tables.
+//! Reading memories and their provenance out of the tables, and changing single ones.
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
@@ -8,12 +8,23 @@ use crate::Error;
 
 const SELECT: &str = "
     SELECT m.id, m.kind, m.text, coalesce(f.words, t.words), m.turn, t.conversation, t.origin, t.at_ms, m.pinned
-    FROM memories m JOIN turns t ON t.id = m.turn LEFT JOIN facts f ON f.memory = m.id
-    WHERE f.superseded_by IS NULL";
+    FROM memories m JOIN turns t ON t.id = m.turn LEFT JOIN facts f ON f.memory = m.id";
+
+/// A fact that a later one replaced is history: not recalled and not listed, but still exported and forgotten.
+const IN_FORCE: &str = "f.superseded_by IS NULL";
 
 /// Every memory in force, oldest turn first.
 pub(super) fn all(connection: &Connection) -> Result<Vec<Memory>, Fault> {
-    let mut statement = connection.prepare_cached(&format!("{SELECT} ORDER BY m.turn, m.id"))?;
+    list(connection, &format!("{SELECT} WHERE {IN_FORCE} ORDER BY m.turn, m.id"))
+}
+
+/// Every memory, those that were replaced too, oldest turn first.
+pub(super) fn all_with_history(connection: &Connection) -> Result<Vec<Memory>, Fault> {
+    list(connection, &format!("{SELECT} ORDER BY m.turn, m.id"))
+}
+
+fn list(connection: &Connection, sql: &str) -> Result<Vec<Memory>, Fault> {
+    let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([])?;
     let mut memories = Vec::new();
     while let Some(row) = rows.next()? {
@@ -24,7 +35,13 @@ pub(super) fn all(connection: &Connection) -> Result<Vec<Memory>, Fault> {
 
 /// One memory in force.
 pub(super) fn one(connection: &Connection, id: i64) -> Result<Option<Memory>, Fault> {
-    let mut statement = connection.prepare_cached(&format!("{SELECT} AND m.id = ?1"))?;
+    let mut statement = connection.prepare_cached(&format!("{SELECT} WHERE m.id = ?1 AND {IN_FORCE}"))?;
+    statement.query_row([id], |row| Ok(read(row))).optional()?.transpose()
+}
+
+/// One memory, in force or replaced.
+pub(super) fn one_with_history(connection: &Connection, id: i64) -> Result<Option<Memory>, Fault> {
+    let mut statement = connection.prepare_cached(&format!("{SELECT} WHERE m.id = ?1"))?;
     statement.query_row([id], |row| Ok(read(row))).optional()?.transpose()
 }
 
@@ -47,6 +64,12 @@ pub(super) fn add(connection: &Connection, turn: i64, kind: MemoryKind, text: &s
 
 pub(super) fn set_pinned(connection: &Connection, id: i64, pinned: bool) -> Result<(), Fault> {
     let changed = connection.prepare_cached("UPDATE memories SET pinned = ?2 WHERE id = ?1")?.execute((id, pinned))?;
+    if changed == 0 { Err(Error::NotFound { what: "memory", id }.into()) } else { Ok(()) }
+}
+
+/// Changes what is recalled; the user's words behind it stay as they are.
+pub(super) fn reword(connection: &Connection, id: i64, text: &str) -> Result<(), Fault> {
+    let changed = connection.prepare_cached("UPDATE memories SET text = ?2 WHERE id = ?1")?.execute((id, text))?;
     if changed == 0 { Err(Error::NotFound { what: "memory", id }.into()) } else { Ok(()) }
 }
 

@@ -4,14 +4,20 @@
 //! it hands out memories with scores and reasons, and the caller decides how many of them a prompt can bear. All calls
 //! block, for microseconds to some milliseconds; the session runs them off the async threads.
 
+mod consolidate;
 mod damage;
 mod db;
+mod edit;
 mod embed;
 mod export;
+mod external;
 mod forget;
+mod import;
 mod index;
+mod induce;
 mod landmarks;
 mod log;
+mod many;
 mod memories;
 #[cfg(feature = "ort")]
 mod onnx;
@@ -23,6 +29,7 @@ mod relevance;
 mod retrieve;
 mod schema;
 mod terms;
+mod topic;
 mod turn;
 mod vectors;
 mod words;
@@ -34,16 +41,24 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+pub use consolidate::InductionReport;
+pub use edit::EditedMemory;
 pub use embed::{EmbedPurpose, Embedder};
-pub use export::{EXPORT_FORMAT, Export, ExportedConversation};
+pub use export::{EXPORT_FORMAT, Export, ExportedConversation, ExportedFact, ExportedRecall, ExportedSource};
+pub use external::{ExternalId, ImportedLine, Speaker};
 pub use forget::ForgetReport;
 #[cfg(any(test, feature = "testing"))]
 pub use hashing_embedder::HashingEmbedder;
+pub use import::{BadLine, ImportProgress, ImportReport, LineFault, OnBadLine, TurnImport};
+pub use induce::{Candidate, ExtractiveInducer, Inducer, InductionPrompt, PromptedInducer, UserTurn};
+#[cfg(feature = "testing")]
+pub use induce::{INDUCTION_PROBES, induction_cue_names, induction_cues};
 #[cfg(feature = "ort")]
 pub use ort_embedder::{OrtEmbedder, OrtEmbedderParams, Pooling};
 pub use params::{Durability, MemoryParams, OnDamage, StorePath};
-pub use persona::{Memory, MemoryKind, Origin, Recalled};
+pub use persona::{Fact, Memory, MemoryKind, Origin, Recalled, SupersededFact};
 pub use retrieve::{RetrieveLimits, SearchBy};
+pub use topic::TOPIC_MIN_COSINE;
 pub use turn::{
     BegunTurn, ConversationId, ConversationInfo, Remember, ReplyState, StoredReply, StoredTurn, Summary, TurnOptions,
 };
@@ -209,7 +224,7 @@ impl MemoryStore {
         expect_turn_text(text)?;
         let to_recall = options.remember == Remember::Yes && words::says_something(text);
         let (vectors, embedding_failure) = self.embed(text);
-        let query = self.query(text, vectors.as_ref(), &options.recall);
+        let query = self.query(text, vectors.as_ref().map(|vectors| &vectors.query[..]), &options.recall);
         self.inner.db.with(|held| {
             let recalled = retrieve::retrieve(held, query, self.inner.embedder.as_deref(), &options.recall)?;
             let turn = held.transaction(|tx| {
@@ -295,7 +310,7 @@ impl MemoryStore {
         if let Some(failure) = failure.filter(|_| limits.by == SearchBy::Meaning) {
             return Err(failure);
         }
-        let query = self.query(query, vectors.as_ref(), limits);
+        let query = self.query(query, vectors.as_ref().map(|vectors| &vectors.query[..]), limits);
         self.inner.db.with(|held| retrieve::retrieve(held, query, self.inner.embedder.as_deref(), limits))
     }
 
@@ -319,8 +334,9 @@ impl MemoryStore {
         })
     }
 
-    /// Forgets a memory with the turn it comes from, and wipes their bytes from the files. The report says which
-    /// snapshots have to go as well.
+    /// Forgets a memory with the turn it comes from, and wipes their bytes from the files. A fact goes with every turn
+    /// that states it; of the facts of a turn, those go that no other turn states. The report says which snapshots have
+    /// to go as well.
     ///
     /// # Errors
     /// [`Error::NotFound`], and those of storage: then nothing was forgotten.
@@ -365,8 +381,7 @@ impl MemoryStore {
         }
     }
 
-    fn query<'a>(&self, text: &'a str, vectors: Option<&'a TurnVectors>, limits: &RetrieveLimits) -> Query<'a> {
-        let vector = vectors.map(|vectors| vectors.query.as_slice());
+    fn query<'a>(&self, text: &'a str, vector: Option<&'a [f32]>, limits: &RetrieveLimits) -> Query<'a> {
         let wanted = vector.filter(|_| limits.max_count > 0 && limits.by == SearchBy::MeaningAndWords);
         Query { text, vector, bearing: wanted.and_then(|vector| self.bearing(vector)) }
     }

@@ -99,7 +99,9 @@ struct Found {
 fn most_relevant(index: &MemoryIndex, relevance: &[f32], limits: &RetrieveLimits) -> Vec<Found> {
     let least = relevance_of(limits.min_score);
     let rows = relevance.iter().enumerate().map(|(row, relevance)| Found { row, relevance: *relevance });
-    let enough = |found: &Found| found.relevance >= least && found.relevance > f32::NEG_INFINITY;
+    let enough = |found: &Found| {
+        found.relevance >= least && found.relevance > f32::NEG_INFINITY && index.traits[found.row].in_force
+    };
     let mut found: Vec<Found> =
         rows.filter(|found| enough(found) && !stands_in_context(index, found.row, limits.in_context)).collect();
     let count = limits.max_count.saturating_add(limits.max_count.saturating_mul(2).min(MOST_SPARE));

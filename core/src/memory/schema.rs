@@ -15,7 +15,7 @@ pub(super) const APPLICATION_ID: i64 = 0x416C_6F65; // "Aloe"
 pub(super) const NEWEST: i64 = STEPS.len() as i64;
 
 /// Step n leads from version n to n + 1.
-const STEPS: [&str; 2] = [LOG_AND_EPISODES, FACTS];
+const STEPS: [&str; 4] = [LOG_AND_EPISODES, FACTS, IMPORTED, FACT_SOURCES];
 
 /// `memories` repeats the words of `turns`: one turn may become several memories (passages of a long text, facts), and
 /// a memory's text may be edited while the log stays verbatim. AUTOINCREMENT: an id is never given twice, or a
@@ -104,6 +104,31 @@ CREATE TABLE facts(
 CREATE INDEX facts_superseded_by ON facts(superseded_by);
 ";
 
+/// Which line of an imported file became which turn. ANY keeps the number 7 and the text '7' apart.
+const IMPORTED: &str = "
+CREATE TABLE imported(
+    external_id ANY PRIMARY KEY CHECK (typeof(external_id) IN ('integer', 'text')),
+    turn INTEGER NOT NULL REFERENCES turns(id) ON DELETE CASCADE,
+    speaker TEXT NOT NULL CHECK (speaker IN ('user', 'assistant'))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX imported_of_turn ON imported(turn, speaker);
+";
+
+/// Every turn that states a fact. A fact may outlive a forgotten turn if it was said in another; what `facts` counts
+/// and how sure it is can be computed anew from the turns that are left.
+const FACT_SOURCES: &str = "
+CREATE TABLE fact_sources(
+    fact INTEGER NOT NULL REFERENCES facts(memory) ON DELETE CASCADE,
+    turn INTEGER NOT NULL REFERENCES turns(id) ON DELETE CASCADE,
+    words TEXT NOT NULL CHECK (length(words) > 0),
+    confidence REAL NOT NULL CHECK (confidence BETWEEN 0 AND 1),
+    PRIMARY KEY (fact, turn)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX fact_sources_of_turn ON fact_sources(turn);
+INSERT INTO fact_sources(fact, turn, words, confidence)
+    SELECT f.memory, m.turn, f.words, f.confidence FROM facts f JOIN memories m ON m.id = f.memory;
+";
+
 /// Brings the store to the newest schema, or leaves it as it was.
 pub(super) fn climb(connection: &mut Connection) -> Result<(), Fault> {
     if version(connection)? == NEWEST {
@@ -122,8 +147,19 @@ pub(super) fn climb(connection: &mut Connection) -> Result<(), Fault> {
 
 /// Drops everything and climbs anew. With `secure_delete` on, the dropped pages are zeroed.
 pub(super) fn start_over(transaction: &Transaction<'_>) -> Result<(), Fault> {
-    let newest_first =
-        ["facts", "vectors", "embedders", "recalls", "memory_text", "memories", "turns", "conversations", "meta"];
+    let newest_first = [
+        "fact_sources",
+        "imported",
+        "facts",
+        "vectors",
+        "embedders",
+        "recalls",
+        "memory_text",
+        "memories",
+        "turns",
+        "conversations",
+        "meta",
+    ];
     for table in newest_first {
         transaction.execute_batch(&format!("DROP TABLE {table}"))?;
     }

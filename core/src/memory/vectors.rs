@@ -118,7 +118,12 @@ fn without_current_vector(connection: &Connection, embedder: &dyn Embedder, afte
 }
 
 /// Stores the vectors of those memories that are still there and still say the same.
-fn store_batch(held: &mut Held, embedder: &dyn Embedder, batch: &Batch, vectors: &[Vec<f32>]) -> Result<u64, Fault> {
+pub(super) fn store_batch(
+    held: &mut Held,
+    embedder: &dyn Embedder,
+    batch: &[(i64, String)],
+    vectors: &[Vec<f32>],
+) -> Result<u64, Fault> {
     held.index.invalidate();
     held.transaction(|tx| {
         let mut stored = 0;

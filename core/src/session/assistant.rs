@@ -96,6 +96,14 @@ impl Assistant {
         self.reaching_snapshots(|memory| memory.forget(id))
     }
 
+    /// Forgets several memories as one, as [`MemoryStore::forget_all`] does, in every prompt and snapshot too.
+    ///
+    /// # Errors
+    /// Those of the store and of deleting files.
+    pub fn forget_all(&self, ids: &[i64]) -> Result<ForgetReport> {
+        self.reaching_snapshots(|memory| memory.forget_all(ids))
+    }
+
     /// Erases memories, conversations and snapshots: nothing of the user is left.
     ///
     /// # Errors

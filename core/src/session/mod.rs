@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use assistant::{Assistant, AssistantParams};
 pub use reply::{Reply, Turn};
+pub use snapshots::erase_snapshots;
 
 use crate::engine::{AdapterId, Constraint, GenerateParams, SamplingParams, Sequence};
 use crate::error::{Error, Result};
@@ -55,6 +56,12 @@ pub enum Overflow {
 }
 
 impl Overflow {
+    /// Tokens left for what is recalled, beside the message and the turns that may not leave.
+    fn room_beside(self, costs: &Costs, budget: &TokenBudget) -> usize {
+        let history = if self == Self::Error { costs.history.iter().sum() } else { 0 };
+        budget.prompt_room().saturating_sub(costs.fixed + history)
+    }
+
     /// Refuses a plan that leaves turns out where they must all stay.
     fn check(self, plan: &Plan, costs: &Costs, budget: &TokenBudget) -> Result<()> {
         if self != Self::Error || plan.history_from == 0 {
@@ -163,11 +170,11 @@ impl Session {
         if self.inner.busy.swap(true, Ordering::SeqCst) {
             return Err(Error::Busy);
         }
-        let (inner, text) = (Arc::clone(&self.inner), text.trim().to_owned());
+        let (mut starting, text) = (Starting { inner: Arc::clone(&self.inner), done: false }, text.trim().to_owned());
         let started = self.inner.shared.background.run(move || {
-            let started = Inner::start(&inner, text);
-            if started.is_err() {
-                inner.busy.store(false, Ordering::SeqCst);
+            let started = Inner::start(&starting.inner, text);
+            if started.is_ok() {
+                starting.stay_busy();
             }
             started
         });
@@ -177,6 +184,11 @@ impl Session {
     /// Whether what the user says from now on is remembered beyond this conversation.
     pub fn set_remember(&mut self, remember: bool) {
         self.inner.state().params.remember = remember;
+    }
+
+    /// Whether memories are recalled for what the user says from now on.
+    pub fn set_recall(&mut self, recall: bool) {
+        self.inner.state().params.recall = recall;
     }
 
     /// Draws the tokens of the next replies this way.
@@ -225,6 +237,26 @@ impl Session {
     }
 }
 
+/// Frees the session again when no reply came of it, be it that the job was never run.
+struct Starting {
+    inner: Arc<Inner>,
+    done: bool,
+}
+
+impl Starting {
+    fn stay_busy(&mut self) {
+        self.done = true;
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        if !self.done {
+            self.inner.busy.store(false, Ordering::SeqCst);
+        }
+    }
+}
+
 impl Inner {
     fn open(shared: Arc<Shared>, sequence: Sequence, params: SessionParams) -> Result<Self> {
         let conversation = match params.conversation {
@@ -267,8 +299,9 @@ impl Inner {
         let costs = state.transcript.costs(&self.shared.engine, &state.params.system_prompt, &text)?;
         state.params.overflow.check(&budget.plan(&costs)?, &costs, &budget)?;
 
-        let (turn, facts) = self.record_message(&state.params, &text, &budget)?;
-        let (recalled, quoted) = self.quote(state, turn, &facts)?;
+        let (turn, mut facts) = self.record_message(&state.params, &text, &budget)?;
+        let room = state.params.overflow.room_beside(&costs, &budget);
+        let (recalled, quoted) = self.quote(state, turn, &mut facts, room)?;
         let plan = self.make_room(state, costs, recalled.as_deref(), &budget)?;
         let parts = PromptParts {
             system: &state.params.system_prompt,
@@ -306,22 +339,41 @@ impl Inner {
         }
         let mut room = budget.memory_room();
         let fits = |fact: &Recalled| {
-            let cost = self.shared.engine.count_tokens(&fact.words) + QUOTATION_OVERHEAD;
+            let cost = self.shared.engine.count_tokens(&fact.text) + QUOTATION_OVERHEAD;
             room.checked_sub(cost).map(|rest| room = rest).is_some()
         };
         Ok((begun.turn, begun.recalled.into_iter().take_while(fits).collect()))
     }
 
     /// The block that quotes memories which do not stand in the prompt already, and their ids; noted with the turn.
-    fn quote(&self, state: &State, turn: i64, facts: &[Recalled]) -> Result<(Option<String>, Vec<i64>)> {
-        let fresh: Vec<_> = facts.iter().filter(|fact| !state.transcript.shows(fact)).collect();
-        let quoted: Vec<_> = fresh.iter().map(|fact| Quoted { words: &fact.words, turn: fact.turn }).collect();
-        let block = recalled_block(&quoted);
-        let ids: Vec<_> = fresh.iter().map(|fact| fact.id).collect();
+    /// The weakest go until it takes no more than `room` tokens.
+    fn quote(
+        &self,
+        state: &State,
+        turn: i64,
+        facts: &mut Vec<Recalled>,
+        room: usize,
+    ) -> Result<(Option<String>, Vec<i64>)> {
+        let is_fresh = |fact: &Recalled| !state.transcript.shows(fact);
+        let block = loop {
+            let fresh = facts.iter().filter(|fact| is_fresh(fact));
+            let quoted: Vec<_> = fresh.map(|fact| Quoted { words: &fact.text, turn: fact.turn }).collect();
+            let block = recalled_block(&quoted);
+            match facts.iter().rposition(is_fresh).filter(|_| self.cost(state, block.as_deref()) > room) {
+                Some(weakest) => drop(facts.remove(weakest)),
+                None => break block,
+            }
+        };
+        let ids: Vec<_> = facts.iter().filter(|fact| is_fresh(fact)).map(|fact| fact.id).collect();
         if let Some(block) = &block {
             self.shared.memory.attach_recalled(turn, block, &ids)?;
         }
         Ok((block, ids))
+    }
+
+    /// Tokens that a block takes as a message of its own.
+    fn cost(&self, state: &State, block: Option<&str>) -> usize {
+        block.map_or(0, |block| self.shared.engine.count_tokens(block) + state.transcript.message_overhead())
     }
 
     /// Takes the oldest turns out of the prompt when the newest, with what is quoted for it, does not fit beside them.
@@ -332,8 +384,7 @@ impl Inner {
         recalled: Option<&str>,
         budget: &TokenBudget,
     ) -> Result<Plan> {
-        let overhead = state.transcript.message_overhead();
-        costs.fixed += recalled.map_or(0, |block| self.shared.engine.count_tokens(block) + overhead);
+        costs.fixed += self.cost(state, recalled);
         let plan = budget.plan(&costs)?;
         if plan.history_from > 0 {
             state.transcript.drop_oldest(plan.history_from, &self.shared.memory, self.conversation())?;

@@ -26,18 +26,23 @@ pub(super) struct Recorder {
     turn: i64,
     prompt_tokens: usize,
     saved_at: Instant,
+    /// The reply so far: what is kept of it when it fails.
+    text: String,
     recorded: Option<oneshot::Sender<Result<()>>>,
 }
 
 impl Recorder {
     pub(super) fn new(session: Arc<Inner>, turn: i64, prompt_tokens: usize) -> (Self, oneshot::Receiver<Result<()>>) {
         let (recorded, receiver) = oneshot::channel();
-        (Self { session, turn, prompt_tokens, saved_at: Instant::now(), recorded: Some(recorded) }, receiver)
+        let saved_at = Instant::now();
+        (Self { session, turn, prompt_tokens, saved_at, text: String::new(), recorded: Some(recorded) }, receiver)
     }
 }
 
 impl GenerationObserver for Recorder {
     fn on_text(&mut self, text: &str) {
+        self.text.clear();
+        self.text.push_str(text);
         if self.saved_at.elapsed() < SAVE_EVERY {
             return;
         }
@@ -54,7 +59,8 @@ impl GenerationObserver for Recorder {
         let (session, turn, prompt_tokens) = (Arc::clone(&self.session), self.turn, self.prompt_tokens);
         let (text, state) = match outcome {
             Ok(generated) => (generated.text.clone(), state_of(generated.stop)),
-            Err(_) => (String::new(), ReplyState::Failed),
+            Err(Error::Closed) => (std::mem::take(&mut self.text), ReplyState::Partial),
+            Err(_) => (std::mem::take(&mut self.text), ReplyState::Failed),
         };
         let used = prompt_tokens + outcome.as_ref().map_or(0, |generated| generated.stats.reply_tokens);
         let recorded = self.recorded.take();

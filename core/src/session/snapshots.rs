@@ -69,6 +69,14 @@ impl Snapshots {
     }
 }
 
+/// Deletes the snapshots in a folder, where something is forgotten in a store while no assistant has it open.
+///
+/// # Errors
+/// [`Error::Io`] for a file that cannot be deleted.
+pub fn erase_snapshots(folder: &Path) -> Result<()> {
+    Snapshots::new(folder.to_owned()).erase()
+}
+
 fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);

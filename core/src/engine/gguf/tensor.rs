@@ -122,7 +122,7 @@ impl GgmlType {
     #[must_use]
     pub fn row_bytes(self, elements: u64) -> Option<u64> {
         let (_, per_block, bytes) = self.layout();
-        (elements % per_block == 0).then(|| (elements / per_block).checked_mul(bytes)).flatten()
+        elements.is_multiple_of(per_block).then(|| (elements / per_block).checked_mul(bytes)).flatten()
     }
 
     /// Whether llama.cpp can multiply by a matrix of this type; with the others it aborts the process.

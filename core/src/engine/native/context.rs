@@ -61,6 +61,8 @@ pub(in crate::engine) struct Context {
     n_vocab: usize,
     /// Read by llama.cpp's compute threads through the pointer handed over in `new`: must outlive `raw`.
     abort: Arc<AtomicBool>,
+    /// Whether cells were moved and their keys are not yet rotated.
+    shift_pending: bool,
     model: Arc<Model>,
 }
 
@@ -111,7 +113,7 @@ impl Context {
         // SAFETY: allocates the batch's arrays for n_batch rows of one sequence each; freed in `Drop`.
         let batch = unsafe { sys::llama_batch_init(n_batch, 0, 1) };
         let n_vocab = usize::try_from(model.safe().n_vocab()).unwrap_or(0);
-        Ok(Self { raw: pointer, batch, params, n_vocab, abort, model: Arc::clone(model) })
+        Ok(Self { raw: pointer, batch, params, n_vocab, abort, shift_pending: false, model: Arc::clone(model) })
     }
 
     /// Runs the rows through the model. At most `n_batch` rows, of which at most `n_outputs_max` ask for logits.
@@ -128,14 +130,35 @@ impl Context {
             }
         }
         self.batch.n_tokens = i32::try_from(rows.len()).unwrap_or(0);
-        // SAFETY: context and batch are alive and consistent; token ids, sequence numbers and sizes were checked.
-        let code = unsafe { sys::llama_decode(self.raw.as_ptr(), self.batch) };
+        let code = if self.shift_pending { self.decode_after_shift() } else { self.decode_batch() };
         Ok(match code {
             0 => Decoded::Done,
             1 => Decoded::NoRoom,
             2 => Decoded::Aborted,
             code => Decoded::Failed(code),
         })
+    }
+
+    fn decode_batch(&mut self) -> i32 {
+        // SAFETY: context and batch are alive and consistent; token ids, sequence numbers and sizes were checked.
+        unsafe { sys::llama_decode(self.raw.as_ptr(), self.batch) }
+    }
+
+    /// The keys of moved cells are rotated at the beginning of a decode, layer by layer in the cache itself. Ended
+    /// early it would be done again from the first layer on, and the layers already done be rotated twice: so this
+    /// one decode does not heed the abort flag.
+    fn decode_after_shift(&mut self) -> i32 {
+        self.set_abort_callback(None);
+        let code = self.decode_batch();
+        self.set_abort_callback(Some(abort_requested));
+        self.shift_pending = false;
+        code
+    }
+
+    fn set_abort_callback(&mut self, callback: sys::ggml_abort_callback) {
+        let flag = Arc::as_ptr(&self.abort).cast_mut().cast();
+        // SAFETY: a setter on a live context, between decodes (`&mut self`); the flag outlives the context.
+        unsafe { sys::llama_set_abort_callback(self.raw.as_ptr(), callback, flag) };
     }
 
     /// What llama.cpp would answer with an abort of the process or a code that explains nothing.
@@ -183,8 +206,14 @@ impl Context {
         unsafe {
             if sys::llama_memory_can_shift(self.memory()) {
                 sys::llama_memory_seq_add(self.memory(), sequence, 0, -1, delta);
+                self.shift_pending = true;
             }
         }
+    }
+
+    /// Whether the next decode rotates moved keys first, and cannot be ended early.
+    pub(in crate::engine) fn is_shift_pending(&self) -> bool {
+        self.shift_pending
     }
 
     /// Whether positions of cached keys can be moved.

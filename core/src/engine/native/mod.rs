@@ -25,6 +25,12 @@ pub(super) type Token = llama_cpp_2::token::LlamaToken;
 /// The number of a sequence in the context, from 0 to `n_seq_max` - 1.
 pub(super) type SequenceNumber = i32;
 
+/// The version of llama.cpp, which its KV state is only valid with.
+pub(super) fn engine_version() -> &'static [u8] {
+    // SAFETY: llama.cpp answers with a string literal.
+    unsafe { std::ffi::CStr::from_ptr(llama_cpp_sys_2::llama_version()) }.to_bytes()
+}
+
 /// The process-wide backend; llama.cpp allows one.
 pub(super) fn backend() -> Result<&'static LlamaBackend> {
     static BACKEND: OnceCell<LlamaBackend> = OnceCell::new();

@@ -63,6 +63,10 @@ impl Matrix {
         sum * self.scales[row]
     }
 
+    pub(super) fn vector(&self, row: usize) -> Vec<f32> {
+        self.row(row).iter().map(|step| f32::from(*step) * self.scales[row]).collect()
+    }
+
     /// Cosine of two rows.
     pub(in crate::memory) fn likeness(&self, a: usize, b: usize) -> f32 {
         let products = self.row(a).iter().zip(self.row(b)).map(|(x, y)| i32::from(*x) * i32::from(*y));

@@ -30,6 +30,8 @@ pub(super) struct Trait {
     /// Of the text in small letters.
     pub(super) text: u64,
     pub(super) pinned: bool,
+    /// Not replaced by a later fact, as far as was known when it was read.
+    pub(super) in_force: bool,
     /// How sure a fact is, 0 to 1; 1 for the user's own words.
     pub(super) confidence: f32,
 }
@@ -56,10 +58,11 @@ struct Source {
 }
 
 const SELECT: &str = "
-    SELECT m.id, m.turn, t.conversation, t.at_ms, m.kind, t.origin, m.text, f.confidence, v.vector, m.pinned
+    SELECT m.id, m.turn, t.conversation, t.at_ms, m.kind, t.origin, m.text, f.confidence, v.vector, m.pinned,
+        f.superseded_by IS NULL
     FROM memories m JOIN turns t ON t.id = m.turn LEFT JOIN facts f ON f.memory = m.id
         LEFT JOIN vectors v ON v.memory = m.id AND v.embedder = ?1
-    WHERE m.id > ?2 AND f.superseded_by IS NULL ORDER BY m.id";
+    WHERE m.id > ?2 ORDER BY m.id";
 
 impl MemoryIndex {
     /// Brings the copy up to date.
@@ -106,10 +109,17 @@ impl MemoryIndex {
             manner,
             text: hash_ignoring_case(text),
             pinned: row.get(9)?,
+            in_force: row.get(10)?,
             confidence: row.get::<_, Option<f32>>(7)?.unwrap_or(1.0),
         });
         self.newest = id;
         Ok(())
+    }
+
+    /// The vector of a memory, as far as 8 bits tell.
+    pub(super) fn vector(&self, id: i64) -> Option<Vec<f32>> {
+        let row = self.traits.binary_search_by_key(&id, |known| known.id).ok()?;
+        self.vectors.has(row).then(|| self.vectors.vector(row))
     }
 
     /// Follows a change of this one mark, for which nothing need be read anew.

@@ -224,6 +224,7 @@ impl Chat {
     fn remember(&mut self, on: bool) -> Result<()> {
         self.remember = on;
         self.session.set_remember(on);
+        self.session.set_recall(on);
         let words = if on { "memory is on" } else { "memory is off: nothing is recalled or learnt" };
         self.view.answer("remember", json!({"remember": on}), words)
     }

@@ -45,6 +45,7 @@ pub(crate) fn session(options: &Options, start: Start, remember: bool) -> Sessio
         sampling: sampling(wanted, defaults.sampling),
         max_reply_tokens: wanted.max_tokens.unwrap_or(defaults.max_reply_tokens),
         remember,
+        recall: remember,
         adapters: options.adapters.clone(),
         ..SessionParams::default()
     }

@@ -1,0 +1,86 @@
+//! Python peers: their packages in a folder of our own, and one long-lived process that answers line by line.
+//!
+//! `pip install --target` instead of a virtual environment: Debian keeps `venv` in a package of its own, and `./dev`
+//! needs pip anyway. Whatever is missing is a reason to skip, never a failure of the benchmark.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use serde_json::Value;
+
+/// Pinned, so that two runs a year apart compare with the same peer.
+const PACKAGES: [&str; 3] = ["onnxruntime==1.32.0", "tokenizers==0.23.2", "numpy==2.4.6"];
+
+/// A running peer; it ends with its input.
+pub(crate) struct Peer {
+    process: Child,
+    requests: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Peer {
+    /// Starts a script of `tests/bench/peers`, fetching its packages first; or says why it cannot run.
+    pub(crate) fn start(script: &str, arguments: &[&Path]) -> Result<Self, String> {
+        let packages = packages()?;
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/peers").join(script);
+        let mut command = Command::new("python3");
+        command.arg(script).args(arguments).env("PYTHONPATH", packages).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = command.spawn().map_err(|e| format!("python3 does not start: {e}"))?;
+        let (Some(requests), Some(answers)) = (process.stdin.take(), process.stdout.take()) else {
+            return Err("python3 has no pipes".into());
+        };
+        let mut peer = Self { process, requests, answers: BufReader::new(answers) };
+        peer.answer().map(|_ready| peer)
+    }
+
+    /// Sends one request and waits for its answer.
+    pub(crate) fn ask(&mut self, request: &Value) -> Result<Value, String> {
+        writeln!(self.requests, "{request}").map_err(|e| format!("the Python peer went away: {e}"))?;
+        self.answer()
+    }
+
+    fn answer(&mut self) -> Result<Value, String> {
+        let mut line = String::new();
+        self.answers.read_line(&mut line).map_err(|e| format!("the Python peer went away: {e}"))?;
+        serde_json::from_str(&line).map_err(|_| "the Python peer ended; its own words are above".into())
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // It answers nobody any more, whatever it is doing.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The folder of the packages, filled on the first run.
+fn packages() -> Result<PathBuf, String> {
+    let folder = cache_folder().ok_or("neither ALOE_CACHE nor HOME is set")?.join("bench-python");
+    let (stamp, wanted) = (folder.join("packages.txt"), PACKAGES.join("\n"));
+    if std::fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
+        return Ok(folder);
+    }
+    eprintln!("fetching {} for the Python peer", PACKAGES.join(", "));
+    let mut pip = Command::new("python3");
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade", "--target"]);
+    pip.arg(&folder).args(PACKAGES).stdout(Stdio::null());
+    match pip.status() {
+        Ok(status) if status.success() => {}
+        Ok(_) => return Err("pip could not install its packages; its own words are above".into()),
+        Err(e) => return Err(format!("python3 does not start: {e}")),
+    }
+    std::fs::write(&stamp, wanted).map_err(|e| format!("{}: {e}", stamp.display()))?;
+    Ok(folder)
+}
+
+/// Where `./dev` keeps what it downloads.
+fn cache_folder() -> Option<PathBuf> {
+    let set = |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = || set("HOME");
+    set("ALOE_CACHE").or_else(|| match cfg!(target_os = "macos") {
+        true => home().map(|home| home.join("Library/Caches/aloekit")),
+        false => set("XDG_CACHE_HOME").or_else(|| home().map(|home| home.join(".cache"))).map(|c| c.join("aloekit")),
+    })
+}
