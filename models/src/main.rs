@@ -4,8 +4,10 @@ mod cache;
 mod catalogue;
 mod cli;
 mod commands;
+mod data_folder;
 mod error;
 mod manifest;
+mod model_files;
 mod output;
 mod pins;
 mod settings;
@@ -40,6 +42,7 @@ fn run(cli: Cli, output: Output) -> Result<()> {
     let settings = Settings::resolve(&cli.global)?;
     match cli.command {
         Command::Chat(args) => commands::chat::run(*args, &settings, output),
+        Command::Memory(command) => commands::memory::run(command, &settings, output),
         Command::Models(command) => commands::models::run(command, &settings, output),
     }
 }

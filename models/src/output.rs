@@ -88,13 +88,41 @@ impl Output {
         }
     }
 
+    /// Asks the person a question that is answered with yes or no; nothing where nobody is there to answer.
+    pub(crate) fn confirms(&self, question: &str) -> Option<bool> {
+        if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+            return None;
+        }
+        let mut err = std::io::stderr().lock();
+        let _ = write!(err, "{question} [y/N] ").and_then(|()| err.flush());
+        let mut answer = String::new();
+        let read = std::io::stdin().read_line(&mut answer);
+        Some(read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    }
+
+    /// Columns of the terminal that data goes to; nothing where it goes elsewhere.
+    pub(crate) fn columns(&self) -> Option<usize> {
+        let columns = terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
+        columns.filter(|columns| *columns > 0 && std::io::stdout().is_terminal() && !dumb_terminal())
+    }
+
     /// A bar that counts bytes up to `total`, or just counts where the total is not known.
     pub(crate) fn bar(&self, label: &str, total: Option<u64>) -> Progress {
+        self.bar_in(Unit::Bytes, label, total)
+    }
+
+    /// A bar that counts things up to `total`.
+    pub(crate) fn counter(&self, label: &str, total: u64) -> Progress {
+        self.bar_in(Unit::Things, label, Some(total))
+    }
+
+    fn bar_in(&self, unit: Unit, label: &str, total: Option<u64>) -> Progress {
         let shown = self.progress && !self.quiet;
-        let bar = if shown { drawn_bar(total) } else { ProgressBar::hidden() };
+        let bar = if shown { drawn_bar(unit, total) } else { ProgressBar::hidden() };
         bar.set_message(label.to_owned());
         let plain = (!shown && !self.quiet).then_some(*self);
-        Progress { bar, plain, label: label.to_owned(), total, at: 0, next_line: Instant::now() + PLAIN_EVERY }
+        let next_line = Instant::now() + PLAIN_EVERY;
+        Progress { bar, plain, unit, label: label.to_owned(), total, at: 0, next_line }
     }
 
     /// A sign of life where nothing can be counted; gone when dropped.
@@ -119,12 +147,26 @@ impl Output {
     }
 }
 
+/// What a bar counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Bytes,
+    Things,
+}
+
+impl Unit {
+    fn shown(self, count: u64) -> String {
+        if self == Self::Bytes { mib(count) } else { count.to_string() }
+    }
+}
+
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
 
 /// A progress bar, or a plain line now and then where there is no terminal.
 pub(crate) struct Progress {
     bar: ProgressBar,
     plain: Option<Output>,
+    unit: Unit,
     label: String,
     total: Option<u64>,
     at: u64,
@@ -132,16 +174,16 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Moves to `bytes` from the start.
-    pub(crate) fn set(&mut self, bytes: u64) {
-        self.at = bytes;
-        self.bar.set_position(bytes);
+    /// Moves to `at` from the start.
+    pub(crate) fn set(&mut self, at: u64) {
+        self.at = at;
+        self.bar.set_position(at);
         if let Some(output) = self.plain
             && Instant::now() >= self.next_line
         {
             self.next_line = Instant::now() + PLAIN_EVERY;
-            let of = self.total.map(|total| format!(" of {}", mib(total))).unwrap_or_default();
-            output.note(&format!("{}: {}{of}", self.label, mib(self.at)));
+            let of = self.total.map(|total| format!(" of {}", self.unit.shown(total))).unwrap_or_default();
+            output.note(&format!("{}: {}{of}", self.label, self.unit.shown(self.at)));
         }
     }
 
@@ -149,7 +191,7 @@ impl Progress {
     pub(crate) fn set_total(&mut self, bytes: u64) {
         self.total = Some(bytes);
         self.bar.set_length(bytes);
-        self.bar.set_style(counted_style());
+        self.bar.set_style(counted_style(self.unit));
     }
 }
 
@@ -175,20 +217,28 @@ pub(crate) fn mib(bytes: u64) -> String {
     if mib < 1024.0 { format!("{mib:.1} MiB") } else { format!("{:.2} GiB", mib / 1024.0) }
 }
 
-fn drawn_bar(total: Option<u64>) -> ProgressBar {
+fn drawn_bar(unit: Unit, total: Option<u64>) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
-    bar.set_style(if total.is_some() { counted_style() } else { uncounted_style() });
+    bar.set_style(if total.is_some() { counted_style(unit) } else { uncounted_style() });
     bar
 }
 
-fn counted_style() -> ProgressStyle {
-    ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}")
-        .expect("the template is a constant that the tests draw")
+fn counted_style(unit: Unit) -> ProgressStyle {
+    let template = match unit {
+        Unit::Bytes => "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
+        Unit::Things => "{msg} {wide_bar} {pos}/{len} {per_sec} {eta}",
+    };
+    ProgressStyle::with_template(template).expect("the template is a constant that the tests draw")
 }
 
 fn uncounted_style() -> ProgressStyle {
     ProgressStyle::with_template("{spinner} {msg} {bytes} {bytes_per_sec}")
         .expect("the template is a constant that the tests draw")
+}
+
+/// Text that came from outside, without what a terminal would obey.
+pub(crate) fn visible(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
 }
 
 /// The convention of no-color.org: set and not empty.
@@ -211,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn both_styles_can_be_drawn() {
-        let _ = (counted_style(), uncounted_style());
+    fn every_style_can_be_drawn() {
+        let _ = (counted_style(Unit::Bytes), counted_style(Unit::Things), uncounted_style());
     }
 }

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use aloekit::Error;
 use aloekit::memory::{
-    EXPORT_FORMAT, Export, ExternalId, LineFault, MemoryKind, MemoryParams, MemoryStore, OnBadLine, Origin, ReplyState,
-    RetrieveLimits, SearchBy, Summary, TurnImport, TurnOptions, VectorStatus,
+    EXPORT_FORMAT, Export, ExternalId, ExtractiveInducer, LineFault, MemoryKind, MemoryParams, MemoryStore, OnBadLine,
+    Origin, ReplyState, RetrieveLimits, SearchBy, Summary, TurnImport, TurnOptions, VectorStatus,
 };
 use aloekit_tests::fixtures;
 use memory_fixture::{Scratch, counts, say};
@@ -288,7 +288,7 @@ fn live(scratch: &Scratch, store: &MemoryStore, steps: &[Step]) {
             Step::Pin(at) => drop(pick(*at).map(|memory| store.set_pinned(memory.id, !memory.pinned))),
             Step::Edit(at, text) => drop(pick(*at).map(|memory| store.edit(memory.id, text))),
             Step::Fact { of, kind, confidence, replaced_by } => {
-                let Some(source) = pick(*of) else { continue };
+                let Some(source) = pick(*of).filter(|source| source.origin == Origin::Said) else { continue };
                 let later = replaced_by.and_then(pick).map(|memory| memory.id);
                 add_fact(scratch, source, KINDS[*kind], *confidence, later);
             }
@@ -313,6 +313,11 @@ fn add_fact(scratch: &Scratch, source: &aloekit::memory::Memory, kind: &str, con
     let id = db.last_insert_rowid();
     db.execute("INSERT INTO facts VALUES (?1, ?2, ?3, 17, 42, 3, ?4)", rusqlite::params![id, words, confidence, later])
         .expect("a fact");
+    db.execute(
+        "INSERT INTO fact_sources VALUES (?1, ?2, ?3, ?4)",
+        rusqlite::params![id, source.turn, words, confidence],
+    )
+    .expect("its source");
 }
 
 /// An export with its numbers replaced by places, so that two stores can be compared.
@@ -339,6 +344,7 @@ fn plain(export: &Export) -> Export {
     for fact in &mut plain.facts {
         fact.memory = memories[&fact.memory];
         fact.superseded_by = fact.superseded_by.map(|later| memories[&later]);
+        fact.sources.iter_mut().for_each(|source| source.turn = turns[&source.turn]);
     }
     for recall in &mut plain.recalls {
         recall.turn = turns[&recall.turn];
@@ -416,7 +422,7 @@ type Harm = fn(&mut Export);
 #[test]
 fn what_no_store_would_have_written_is_refused_and_nothing_of_it_is_imported() {
     let sound = small_export();
-    let harms: [Harm; 20] = [
+    let harms: [Harm; 25] = [
         |e| e.format = 0,
         |e| e.conversations.push(e.conversations[0].clone()),
         |e| e.conversations[0].turns[1].turn = e.conversations[0].turns[0].turn,
@@ -437,6 +443,11 @@ fn what_no_store_would_have_written_is_refused_and_nothing_of_it_is_imported() {
         |e| e.facts[0].superseded_by = Some(e.facts[0].memory),
         |e| e.recalls[0].turn = 99,
         |e| e.facts.push(e.facts[0].clone()),
+        |e| e.facts[0].sources[0].turn = 99,
+        |e| e.facts[0].sources[0].words = "I love tractors".into(),
+        |e| e.facts[0].sources[0].confidence = 2.0,
+        |e| e.facts[0].sources = vec![e.facts[0].sources[0].clone(); 2],
+        |e| e.conversations[0].turns[0].origin = Origin::Pasted,
     ];
     let store = Scratch::new().open();
     noise(&store);
@@ -449,6 +460,26 @@ fn what_no_store_would_have_written_is_refused_and_nothing_of_it_is_imported() {
         assert_eq!(store.export().expect("an export"), before, "harm {number}");
     }
     import(&store, &sound).expect("the sound one is imported");
+}
+
+#[test]
+fn facts_with_their_history_come_back_from_an_export_and_are_not_read_anew() {
+    let store = Scratch::new().open();
+    let conversation = store.create_conversation().expect("a conversation");
+    for text in ["I live in Lisbon.", "I am a vegan.", "I live in Porto.", "As I said, I am a vegan."] {
+        say(&store, conversation, text);
+    }
+    let inducer = ExtractiveInducer::new(None).expect("an inducer");
+    assert!(store.induce(&inducer, 100).expect("read").added > 0);
+    let before = store.facts().expect("facts");
+    assert!(before.iter().any(|fact| !fact.superseded.is_empty()), "{before:?}");
+    let export = store.export().expect("an export");
+    store.erase_all().expect("erased");
+    import(&store, &export).expect("imported");
+    assert_eq!(store.facts().expect("facts"), before);
+    let again = store.induce(&inducer, 100).expect("read again");
+    assert_eq!((again.added, again.confirmed, again.superseded), (0, 0, 0));
+    assert_eq!(store.facts().expect("facts"), before);
 }
 
 #[test]

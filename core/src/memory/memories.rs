@@ -2,9 +2,20 @@
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
+use super::MemoryStore;
 use super::db::{Fault, unknown_word};
 use super::persona::{Memory, MemoryKind, Origin};
-use crate::Error;
+use crate::{Error, Result};
+
+impl MemoryStore {
+    /// One memory, or nothing where none has this id. A fact that a later one replaced is found here too.
+    ///
+    /// # Errors
+    /// Those of storage.
+    pub fn memory(&self, id: i64) -> Result<Option<Memory>> {
+        self.inner.db.with(|held| one_with_history(&held.connection, id))
+    }
+}
 
 const SELECT: &str = "
     SELECT m.id, m.kind, m.text, coalesce(f.words, t.words), m.turn, t.conversation, t.origin, t.at_ms, m.pinned

@@ -8,6 +8,7 @@ mod background;
 mod record;
 mod reply;
 mod snapshots;
+mod summarise;
 mod transcript;
 
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ use crate::memory::{ConversationId, Recalled, RetrieveLimits, TurnOptions};
 use crate::prompt::{Costs, Plan, PromptParts, Quoted, TokenBudget, recalled_block};
 use assistant::Shared;
 use record::Recorder;
+use summarise::PendingSummary;
 use transcript::Transcript;
 
 /// What the model is told when the app gives no instructions of its own.
@@ -142,6 +144,7 @@ struct State {
     params: SessionParams,
     adapters: Vec<(AdapterId, f32)>,
     transcript: Transcript,
+    pending_summary: Option<PendingSummary>,
     /// The count of erasures that `transcript` reflects.
     erasures: u64,
 }
@@ -276,7 +279,7 @@ impl Inner {
             let restored = sequence.blocking_restore(snapshot, adapters.clone())?;
             tracing::debug!(restored, "tokens of KV cache restored");
         }
-        let state = Mutex::new(State { params, adapters, transcript, erasures });
+        let state = Mutex::new(State { params, adapters, transcript, pending_summary: None, erasures });
         let conversation = AtomicI64::new(conversation.0);
         Ok(Self { shared, conversation, sequence, busy: AtomicBool::new(false), state })
     }
@@ -299,7 +302,10 @@ impl Inner {
         self.reload_if_erased(state)?;
         let budget = self.budget(&state.params);
         let costs = state.transcript.costs(&self.shared.engine, &state.params.system_prompt, &text)?;
-        state.params.overflow.check(&budget.plan(&costs)?, &costs, &budget)?;
+        let plan = budget.plan(&costs)?;
+        state.params.overflow.check(&plan, &costs, &budget)?;
+        let may_outgrow = plan.prompt_tokens + budget.memory_room() > budget.prompt_room();
+        state.settle_summary(plan.history_from > 0 || may_outgrow);
 
         let (turn, mut facts) = self.record_message(&state.params, &text, &budget)?;
         let room = state.params.overflow.room_beside(&costs, &budget);
@@ -407,6 +413,7 @@ impl Inner {
         if erasures == state.erasures {
             return Ok(());
         }
+        state.pending_summary = None; // it may tell what was forgotten
         state.transcript = match Transcript::load(&self.shared.memory, self.conversation()) {
             Err(Error::NotFound { .. }) => {
                 let new = self.shared.memory.create_conversation()?;

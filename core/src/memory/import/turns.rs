@@ -162,17 +162,29 @@ struct Added {
     bad_lines: Vec<BadLine>,
 }
 
+/// Vectors of a batch, and for each of its lines which of them is its own.
+struct Embedded {
+    vectors: Vec<Vec<f32>>,
+    of_line: Vec<Option<usize>>,
+}
+
+impl Embedded {
+    fn none(lines: &[Line]) -> Self {
+        Self { vectors: Vec::new(), of_line: vec![None; lines.len()] }
+    }
+}
+
 impl Importer<'_> {
     fn store_batch(&mut self, lines: &[Line]) -> Result<()> {
         if lines.is_empty() {
             return Ok(());
         }
-        let (vectors, vector_of) = self.embed_new(lines)?;
+        let Embedded { vectors, of_line } = self.embed_new(lines)?;
         let mut place = self.place;
         let added = self.store.inner.db.with(|held| {
             let added = held.transaction(|tx| {
                 let mut added = Added::default();
-                for (line, vector) in lines.iter().zip(&vector_of) {
+                for (line, vector) in lines.iter().zip(&of_line) {
                     store_line(tx, line, *vector, &mut place, &mut added)?;
                 }
                 for (memory, vector) in &added.memories {
@@ -192,27 +204,27 @@ impl Importer<'_> {
         Ok(())
     }
 
-    /// The vectors of the lines that are new and say something, and for each line which of them is its own.
-    fn embed_new(&mut self, lines: &[Line]) -> Result<(Vec<Vec<f32>>, Vec<Option<usize>>)> {
-        let mut vector_of = vec![None; lines.len()];
-        let Some(embedder) = self.store.inner.embedder.as_deref() else { return Ok((Vec::new(), vector_of)) };
+    /// The vectors of the lines that are new and say something.
+    fn embed_new(&mut self, lines: &[Line]) -> Result<Embedded> {
+        let mut embedded = Embedded::none(lines);
+        let Some(embedder) = self.store.inner.embedder.as_deref() else { return Ok(embedded) };
         let known = self.store.inner.db.with(|held| known_ids(&held.connection, lines))?;
         let is_new = |line: &Line| line.speaker == Speaker::User && !known.contains(&line.id);
         let mut texts = Vec::new();
-        for (line, vector) in lines.iter().zip(&mut vector_of) {
+        for (line, vector) in lines.iter().zip(&mut embedded.of_line) {
             if is_new(line) && words::says_something(&line.text) {
                 *vector = Some(texts.len());
                 texts.push(line.text.as_str());
             }
         }
         if texts.is_empty() {
-            return Ok((Vec::new(), vector_of));
+            return Ok(embedded);
         }
         match embed_checked(embedder, &texts, EmbedPurpose::Document) {
-            Ok(vectors) => Ok((vectors, vector_of)),
+            Ok(vectors) => Ok(Embedded { vectors, ..embedded }),
             Err(failure) => {
                 self.report.embedding_failure.get_or_insert(failure);
-                Ok((Vec::new(), vec![None; lines.len()]))
+                Ok(Embedded::none(lines))
             }
         }
     }

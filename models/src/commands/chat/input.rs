@@ -13,6 +13,7 @@ use rustyline::validate::Validator;
 use rustyline::{Context, Editor, Helper};
 
 use super::slash::COMMANDS;
+use crate::data_folder;
 use crate::error::{Error, Result};
 
 /// A source of lines.
@@ -35,7 +36,7 @@ impl Input {
                 let file = File::open(path).map_err(|error| Error::io(path, error))?;
                 Ok(Self::Script { reader: Box::new(BufReader::new(file)), path: path.to_path_buf() })
             }
-            None if std::io::stdin().is_terminal() => Self::terminal(data.join("history.txt")),
+            None if std::io::stdin().is_terminal() => Self::terminal(data_folder::history(data)),
             _ => Ok(Self::Script { reader: Box::new(BufReader::new(std::io::stdin())), path: PathBuf::from("stdin") }),
         }
     }

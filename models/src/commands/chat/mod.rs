@@ -9,9 +9,12 @@ mod open;
 mod options;
 mod slash;
 mod view;
+mod wrap;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use aloekit::memory::{ForgetReport, Recalled};
 use aloekit::{Assistant, Session, Turn};
 use serde_json::json;
 
@@ -21,6 +24,7 @@ use self::options::{Options, Start};
 use self::slash::{Command, Forget, Line};
 use self::view::View;
 use crate::cli::ChatArgs;
+use crate::commands::memory::{paragraph, write_private};
 use crate::error::{Error, Result};
 use crate::output::Output;
 use crate::settings::Settings;
@@ -41,6 +45,7 @@ pub(crate) fn run(args: ChatArgs, settings: &Settings, output: Output) -> Result
         remember: options.memory,
         interrupts: Interrupts::install()?,
         last: None,
+        shown: Vec::new(),
         failures: Vec::new(),
         runtime,
         options,
@@ -64,6 +69,8 @@ struct Chat {
     runtime: tokio::runtime::Runtime,
     remember: bool,
     last: Option<Turn>,
+    /// Memories of a topic that were just shown and go when the next line says so.
+    shown: Vec<i64>,
     /// Exit codes of what failed: a script goes on, and still does not end as if all were well.
     failures: Vec<u8>,
 }
@@ -96,6 +103,7 @@ impl Chat {
     }
 
     fn line(&mut self, line: &str) -> Result<Next> {
+        let shown = std::mem::take(&mut self.shown);
         let command = match slash::parse(line) {
             Ok(None) => return Ok(Next::Read),
             Ok(Some(Line::Turn(text))) => {
@@ -109,7 +117,7 @@ impl Chat {
             Ok(Some(Line::Command(command))) => Ok(command),
             Err(error) => Err(error),
         };
-        if let Err(error) = command.and_then(|command| self.command(command)) {
+        if let Err(error) = command.and_then(|command| self.command(command, &shown)) {
             self.failures.push(error.exit_code());
             self.view.failed_command(line, &error)?;
         }
@@ -126,11 +134,13 @@ impl Chat {
         Ok(())
     }
 
-    fn command(&mut self, command: Command) -> Result<()> {
+    fn command(&mut self, command: Command, shown: &[i64]) -> Result<()> {
         match command {
             Command::Persona => self.view.persona(&self.assistant.memory().memories()?),
-            Command::Why => self.view.why(self.last.as_ref().map(|turn| turn.facts.as_slice()).unwrap_or_default()),
-            Command::Forget(which) => self.forget(&which),
+            Command::Why => self.why(),
+            Command::Edit { id, text } => self.edit(id, &text),
+            Command::Pin { id, pinned } => self.pin(id, pinned),
+            Command::Forget(which) => self.forget(&which, shown),
             Command::Export(file) => self.export(file.map(PathBuf::from)),
             Command::Erase { confirmed } => self.erase(confirmed),
             Command::Stats => self.view.stats(self.last.as_ref(), self.session.conversation().0),
@@ -141,18 +151,72 @@ impl Chat {
         }
     }
 
-    fn forget(&mut self, which: &Forget) -> Result<()> {
-        let id = match which {
-            Forget::Id(id) => *id,
-            Forget::Last => self.newest_memory()?,
-            Forget::Text(text) => self.only_memory_with(text)?,
+    fn why(&self) -> Result<()> {
+        let facts: &[Recalled] = self.last.as_ref().map(|turn| turn.facts.as_slice()).unwrap_or_default();
+        let mut pinned = HashSet::new();
+        for fact in facts {
+            pinned.extend(self.assistant.memory().memory(fact.id)?.filter(|memory| memory.pinned).map(|m| m.id));
+        }
+        self.view.why(facts, &pinned)
+    }
+
+    fn edit(&self, id: i64, text: &str) -> Result<()> {
+        let edited = self.assistant.memory().edit(id, text)?;
+        if let Some(failure) = edited.embedding_failure {
+            self.output.warn(&format!("{failure}; it is found by its words alone"));
+        }
+        self.view.answer("edit", json!({"memory": edited.memory}), &paragraph(&edited.memory))
+    }
+
+    fn pin(&self, id: i64, pinned: bool) -> Result<()> {
+        self.assistant.memory().set_pinned(id, pinned)?;
+        let (name, words) = if pinned { ("pin", "pinned") } else { ("unpin", "no longer pinned") };
+        self.view.answer(name, json!({"id": id, "pinned": pinned}), &format!("{words}: {id}"))
+    }
+
+    fn forget(&mut self, which: &Forget, shown: &[i64]) -> Result<()> {
+        let report = match which {
+            Forget::Id(id) => self.assistant.forget(*id)?,
+            Forget::Last => self.assistant.forget(self.newest_memory()?)?,
+            Forget::Text(text) => self.assistant.forget(self.only_memory_with(text)?)?,
+            Forget::Topic(topic) => match self.confirmed_topic(topic)? {
+                Some(ids) => self.assistant.forget_all(&ids)?,
+                None => return Ok(()),
+            },
+            Forget::Shown if shown.is_empty() => {
+                return Err(Error::usage("nothing was shown that could be forgotten", "say /forget topic TEXT first"));
+            }
+            Forget::Shown => self.assistant.forget_all(shown)?,
         };
-        let report = self.assistant.forget(id)?;
+        self.forgotten(&report)
+    }
+
+    fn forgotten(&mut self, report: &ForgetReport) -> Result<()> {
         if let Some(last) = &mut self.last {
             last.facts.retain(|fact| !report.memories.contains(&fact.id));
         }
+        self.input.clear_history()?; // what is forgotten was typed here, and so may be its name just now
         let ids: Vec<_> = report.memories.iter().map(ToString::to_string).collect();
         self.view.answer("forget", json!({"forgotten": report.memories}), &format!("forgotten: {}", ids.join(", ")))
+    }
+
+    /// Shows what a topic holds; answers with it when the person says yes. A script says so with its next line.
+    fn confirmed_topic(&mut self, topic: &str) -> Result<Option<Vec<i64>>> {
+        let found = self.assistant.memory().find_topic(topic)?;
+        if found.is_empty() {
+            return Err(Error::usage("no memory matters to that", "/persona shows all, with the id of each"));
+        }
+        self.view.topic(&found)?;
+        let ids: Vec<i64> = found.iter().map(|memory| memory.id).collect();
+        if !self.input.is_terminal() {
+            self.output.note("to forget these, say /forget yes");
+            self.shown = ids;
+            return Ok(None);
+        }
+        match self.input.read("type yes to forget these: ")? {
+            Read::Line(line) if line.trim() == "yes" => Ok(Some(ids)),
+            _ => Err(Error::usage("nothing was forgotten", "say /forget ID for single ones")),
+        }
     }
 
     fn newest_memory(&self) -> Result<i64> {
@@ -237,15 +301,4 @@ async fn stream(session: &mut Session, view: &mut View, interrupts: &Interrupts,
         view.piece(&piece);
     }
     Ok(reply.finish().await?)
-}
-
-fn write_private(path: &Path, export: &impl serde::Serialize) -> Result<()> {
-    let mut options = std::fs::File::options();
-    options.create(true).truncate(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(path).map_err(|error| Error::io(path, error))?;
-    let written =
-        serde_json::to_writer_pretty(&file, export).map_err(std::io::Error::from).and_then(|()| file.sync_all());
-    written.map_err(|error| Error::io(path, error))
 }

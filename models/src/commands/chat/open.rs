@@ -1,33 +1,31 @@
 //! From options to an open assistant: models fetched where they are missing, parameters of the core filled in.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use aloekit::engine::{EngineParams, KvType, SamplingParams};
-use aloekit::memory::{ConversationId, Embedder, MemoryParams, OrtEmbedder, OrtEmbedderParams, Pooling};
+use aloekit::memory::{ConversationId, MemoryParams};
 use aloekit::{Assistant, AssistantParams, Conversation, SessionParams};
 
 use super::options::{Generation, Options, Start};
-use crate::catalogue::Catalogue;
 use crate::cli::KvTypeArg;
+use crate::data_folder;
 use crate::error::{Error, Result};
-use crate::manifest::{self, FileRole, Kind, Manifest};
+use crate::model_files::ModelFiles;
 use crate::output::Output;
 use crate::settings::Settings;
-use crate::store::Store;
 
 /// The assistant that `options` describe.
 pub(crate) fn assistant(options: &Options, settings: &Settings, output: Output) -> Result<Assistant> {
-    let files = Files { catalogue: settings.catalogue()?, store: Store::new(settings, output), output };
-    let model = files.model(options.model.as_deref())?;
-    let embedder = files.embedder(options)?;
+    let files = ModelFiles::new(settings, output)?;
+    let model = files.chat_model(options.model.as_deref())?;
+    let embedder = files.embedder(options.embedder.as_deref(), options.onnx_runtime.as_deref(), 1)?;
     private_folder(&options.data)?;
     let _spinner = output.spinner("loading");
     Ok(Assistant::open(AssistantParams {
         engine: engine(model, &options.generation),
-        memory: MemoryParams::file(options.data.join("memory.db")),
+        memory: MemoryParams::file(data_folder::store(&options.data)),
         embedder,
-        snapshots: Some(snapshots(&options.data)),
+        snapshots: Some(data_folder::snapshots(&options.data)),
     })?)
 }
 
@@ -48,78 +46,6 @@ pub(crate) fn session(options: &Options, start: Start, remember: bool) -> Sessio
         recall: remember,
         adapters: options.adapters.clone(),
         ..SessionParams::default()
-    }
-}
-
-/// Where the KV state of conversations is kept between launches.
-pub(crate) fn snapshots(data: &Path) -> PathBuf {
-    data.join("snapshots")
-}
-
-struct Files<'a> {
-    catalogue: Catalogue,
-    store: Store<'a>,
-    output: Output,
-}
-
-impl Files<'_> {
-    /// A name of the list, or else a path.
-    fn model(&self, wanted: Option<&str>) -> Result<PathBuf> {
-        let Some(wanted) = wanted else {
-            return self.file(self.catalogue.default_of(Kind::ChatModel)?, FileRole::Weights);
-        };
-        match self.catalogue.find_kind(wanted, Kind::ChatModel) {
-            Ok(manifest) => self.file(manifest, FileRole::Weights),
-            Err(error) => {
-                let path = PathBuf::from(wanted);
-                let meant = path.components().count() > 1 || path.exists() || wanted.ends_with(".gguf");
-                if meant { Ok(path) } else { Err(error) }
-            }
-        }
-    }
-
-    fn embedder(&self, options: &Options) -> Result<Option<Arc<dyn Embedder>>> {
-        let manifest = match options.embedder.as_deref() {
-            Some("none") => return Ok(None),
-            Some(name) => self.catalogue.find_kind(name, Kind::Embedder)?,
-            None => self.catalogue.default_of(Kind::Embedder)?,
-        };
-        let runtime_library = match &options.onnx_runtime {
-            Some(path) => path.clone(),
-            None => match self.file(self.catalogue.default_of(Kind::Library)?, FileRole::Library) {
-                // Search by words still works, so a machine without a bundled library chats all the same.
-                Err(error @ Error::NoFileForTarget { .. }) => {
-                    self.output.warn(&format!("{error}; memory is searched by words alone"));
-                    return Ok(None);
-                }
-                found => found?,
-            },
-        };
-        Ok(Some(Arc::new(OrtEmbedder::open(self.embedder_params(manifest, runtime_library)?)?)))
-    }
-
-    fn embedder_params(&self, manifest: &Manifest, runtime_library: PathBuf) -> Result<OrtEmbedderParams> {
-        let embedding = manifest.embedding.as_ref();
-        let embedding = embedding.ok_or_else(|| Error::internal("an embedder's manifest without its section"))?;
-        Ok(OrtEmbedderParams {
-            runtime_library,
-            model: self.file(manifest, FileRole::Weights)?,
-            tokenizer: self.file(manifest, FileRole::Tokenizer)?,
-            pooling: match embedding.pooling {
-                manifest::Pooling::Mean => Pooling::Mean,
-                manifest::Pooling::Cls => Pooling::Cls,
-                manifest::Pooling::InGraph => Pooling::InGraph,
-            },
-            query_prefix: embedding.query_prefix.clone(),
-            document_prefix: embedding.document_prefix.clone(),
-            max_tokens: embedding.max_tokens,
-            threads: 1,
-        })
-    }
-
-    fn file(&self, manifest: &Manifest, role: FileRole) -> Result<PathBuf> {
-        self.store.ensure(manifest)?;
-        self.store.path(manifest, role)
     }
 }
 

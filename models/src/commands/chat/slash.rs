@@ -14,6 +14,8 @@ pub(crate) enum Line {
 pub(crate) enum Command {
     Persona,
     Why,
+    Edit { id: i64, text: String },
+    Pin { id: i64, pinned: bool },
     Forget(Forget),
     Export(Option<String>),
     Erase { confirmed: bool },
@@ -31,13 +33,21 @@ pub(crate) enum Forget {
     Last,
     /// The one memory that contains this text.
     Text(String),
+    /// Every memory that matters to this text, once they were shown and confirmed.
+    Topic(String),
+    /// Those that were shown last.
+    Shown,
 }
 
 /// Name, argument, and what it does: the help and the completion read it.
 pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
     ("/persona", "", "what is remembered of you"),
     ("/why", "", "the memories that shaped the last reply, with your own words"),
+    ("/edit", "ID TEXT", "change what a memory says"),
+    ("/pin", "ID", "keep a memory from fading"),
+    ("/unpin", "ID", "let it fade as others do"),
     ("/forget", "ID|last|TEXT", "forget one memory"),
+    ("/forget topic", "TEXT", "show all that matters to a text, and forget it when you say yes"),
     ("/export", "[FILE]", "everything that is kept, as JSON"),
     ("/erase", "", "forget everything"),
     ("/stats", "", "how fast the last reply was made"),
@@ -66,9 +76,16 @@ pub(crate) fn parse(line: &str) -> Result<Option<Line>> {
 fn command(name: &str, argument: &str) -> Result<Command> {
     let command = match (name, argument) {
         ("/forget", "") => {
-            return Err(Error::usage("/forget needs to know what", "say /forget ID, /forget last or /forget TEXT"));
+            let hint = "say /forget ID, /forget last, /forget TEXT or /forget topic TEXT";
+            return Err(Error::usage("/forget needs to know what", hint));
+        }
+        ("/forget", "topic") => {
+            return Err(Error::usage("/forget topic needs to know which", "say /forget topic TEXT"));
         }
         ("/forget", what) => return Ok(Command::Forget(forget(what))),
+        ("/edit", what) => return edit(what),
+        ("/pin", id) => return Ok(Command::Pin { id: memory_id("/pin", id)?, pinned: true }),
+        ("/unpin", id) => return Ok(Command::Pin { id: memory_id("/unpin", id)?, pinned: false }),
         ("/export", "") => Command::Export(None),
         ("/export", file) => return Ok(Command::Export(Some(file.to_owned()))),
         ("/erase", "yes") => return Ok(Command::Erase { confirmed: true }),
@@ -92,11 +109,27 @@ fn command(name: &str, argument: &str) -> Result<Command> {
 }
 
 fn forget(what: &str) -> Forget {
-    match what.parse() {
-        Ok(id) => Forget::Id(id),
-        Err(_) if what == "last" => Forget::Last,
-        Err(_) => Forget::Text(what.to_owned()),
+    let topic = what.strip_prefix("topic").filter(|rest| rest.starts_with(char::is_whitespace));
+    match (what.parse(), what, topic) {
+        (Ok(id), ..) => Forget::Id(id),
+        (_, "last", _) => Forget::Last,
+        (_, "yes", _) => Forget::Shown,
+        (_, _, Some(topic)) => Forget::Topic(topic.trim().to_owned()),
+        _ => Forget::Text(what.to_owned()),
     }
+}
+
+fn edit(what: &str) -> Result<Command> {
+    let (id, text) = what.split_once(char::is_whitespace).unwrap_or((what, ""));
+    let id = memory_id("/edit", id)?;
+    if text.trim().is_empty() {
+        return Err(Error::usage("/edit needs the new text", "say /edit ID TEXT; /forget ID removes a memory"));
+    }
+    Ok(Command::Edit { id, text: text.trim().to_owned() })
+}
+
+fn memory_id(name: &str, id: &str) -> Result<i64> {
+    id.parse().map_err(|_| Error::usage(format!("{name} needs the id of a memory"), "/persona shows the ids"))
 }
 
 /// The name is repeated only where it is near to a command: a message that begins with a slash is a message.
@@ -129,7 +162,7 @@ mod tests {
     #[test]
     fn every_command_of_the_help_is_understood() {
         for (name, argument, _) in COMMANDS {
-            let first = argument.trim_matches(['[', ']']).split('|').next().unwrap_or_default();
+            let first = argument.trim_matches(['[', ']']).split('|').next().unwrap_or_default().replace("ID", "12");
             assert!(parse(&format!("{name} {first}")).is_ok(), "{name} {first}");
         }
     }
@@ -139,6 +172,25 @@ mod tests {
         assert_eq!(parsed("/forget 12"), Line::Command(Command::Forget(Forget::Id(12))));
         assert_eq!(parsed("/forget last"), Line::Command(Command::Forget(Forget::Last)));
         assert_eq!(parsed("/forget my cello"), Line::Command(Command::Forget(Forget::Text("my cello".to_owned()))));
+    }
+
+    #[test]
+    fn a_topic_is_told_from_a_text_that_begins_like_it() {
+        let forget = |what: Forget| Line::Command(Command::Forget(what));
+        assert_eq!(parsed("/forget topic  my cello"), forget(Forget::Topic("my cello".to_owned())));
+        assert_eq!(parsed("/forget topical cream"), forget(Forget::Text("topical cream".to_owned())));
+        assert_eq!(parsed("/forget yes"), forget(Forget::Shown));
+        assert!(parse("/forget topic").is_err());
+    }
+
+    #[test]
+    fn an_edit_needs_an_id_and_a_text_and_a_pin_an_id() {
+        let edit = Command::Edit { id: 3, text: "I play the viola".to_owned() };
+        assert_eq!(parsed("/edit 3  I play the viola"), Line::Command(edit));
+        assert_eq!(parsed("/unpin 3"), Line::Command(Command::Pin { id: 3, pinned: false }));
+        for line in ["/edit", "/edit 3", "/edit my cello", "/pin", "/pin it", "/unpin 3 4"] {
+            assert!(parse(line).is_err(), "{line}");
+        }
     }
 
     #[test]

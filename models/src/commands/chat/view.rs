@@ -1,5 +1,7 @@
 //! How a chat looks: JSON lines for programs, plain text for pipes, styled text for a terminal.
 
+use std::collections::HashSet;
+
 use aloekit::Turn;
 use aloekit::memory::{Memory, Recalled};
 use serde::Serialize;
@@ -7,14 +9,19 @@ use serde_json::{Value, json};
 
 use super::markdown::Styler;
 use super::slash::COMMANDS;
+use super::wrap::Wrapper;
+use crate::commands::memory::{kind_and_pin, paragraph};
 use crate::error::{Error, Result};
-use crate::output::{Output, Spinner};
+use crate::output::{Output, Spinner, visible};
 
 /// Shows turns and the answers of commands.
 pub(crate) struct View {
     output: Output,
     json: bool,
+    /// A person watches.
+    live: bool,
     styler: Option<Styler>,
+    wrapper: Option<Wrapper>,
     spinner: Option<Spinner>,
     begun: bool,
 }
@@ -65,6 +72,7 @@ struct ReasonLine<'a> {
     #[serde(flatten)]
     fact: FactLine<'a>,
     why: &'a str,
+    pinned: bool,
 }
 
 /// A memory as `/persona` shows it.
@@ -75,18 +83,20 @@ struct MemoryLine<'a> {
     words: &'a str,
     turn: i64,
     kind: Value,
+    pinned: bool,
 }
 
 impl View {
     /// A view on stdout; `live` where a person watches.
     pub(crate) fn new(output: Output, json: bool, live: bool) -> Self {
         let styler = (live && output.color_out()).then(Styler::default);
-        Self { output, json, styler, spinner: None, begun: false }
+        Self { output, json, live, styler, wrapper: None, spinner: None, begun: false }
     }
 
     /// A turn begins: a sign of life until its first token.
     pub(crate) fn begin_reply(&mut self) {
         self.begun = false;
+        self.wrapper = self.fresh_wrapper();
         if self.styler.is_some() {
             self.spinner = Some(self.output.spinner(""));
         }
@@ -99,17 +109,29 @@ impl View {
         }
         self.spinner = None;
         self.begun = true;
-        match &mut self.styler {
-            Some(styler) => self.output.raw(&styler.push(piece)),
-            None => self.output.raw(piece),
+        let styled = match &mut self.styler {
+            Some(styler) => styler.push(piece),
+            None if self.live => visible(piece),
+            None => piece.to_owned(),
+        };
+        match &mut self.wrapper {
+            Some(wrapper) => self.output.raw(&wrapper.push(&styled)),
+            None => self.output.raw(&styled),
         }
+    }
+
+    /// Anew for every text: the window may have changed.
+    fn fresh_wrapper(&self) -> Option<Wrapper> {
+        self.output.columns().filter(|_| self.live && !self.json).and_then(Wrapper::new)
     }
 
     /// The reply broke off or ended; the terminal is left at the start of a line.
     pub(crate) fn end_reply(&mut self) {
         self.spinner = None;
-        if let Some(styler) = &mut self.styler {
-            self.output.raw(&styler.finish());
+        let styled = self.styler.as_mut().map(Styler::finish).unwrap_or_default();
+        match &mut self.wrapper {
+            Some(wrapper) => self.output.raw(&(wrapper.push(&styled) + &wrapper.finish())),
+            None => self.output.raw(&styled),
         }
         if self.begun {
             self.output.raw("\n");
@@ -163,24 +185,35 @@ impl View {
     }
 
     /// The memories behind the last reply.
-    pub(crate) fn why(&self, facts: &[Recalled]) -> Result<()> {
-        let lines: Vec<_> = facts.iter().map(reason_line).collect::<Result<_>>()?;
+    pub(crate) fn why(&self, facts: &[Recalled], pinned: &HashSet<i64>) -> Result<()> {
+        let lines: Vec<_> = facts.iter().map(|fact| reason_line(fact, pinned)).collect::<Result<_>>()?;
         let words = paragraphs(facts, "the last reply used no memory", |fact| {
-            let Recalled { id, text, turn, words, why, score, .. } = fact;
-            format!("[{id}] {text}\n    you said in turn {turn}: \"{words}\"\n    {why} (score {score:.2})")
+            let Recalled { id, text, turn, words, why, score, kind, .. } = fact;
+            let kind = kind_and_pin(*kind, pinned.contains(id));
+            format!("[{id}] {text} ({kind})\n    you said in turn {turn}: \"{words}\"\n    {why} (score {score:.2})")
         });
-        self.answer("why", json!({"facts": lines}), &words)
+        self.answer("why", json!({"facts": lines}), &self.wrapped(&words))
     }
 
     /// Everything that is remembered.
     pub(crate) fn persona(&self, memories: &[Memory]) -> Result<()> {
         let lines: Vec<_> = memories.iter().map(memory_line).collect::<Result<_>>()?;
-        let words = paragraphs(memories, "nothing is remembered yet", |memory| {
-            let same = memory.words == memory.text;
-            let words = if same { String::new() } else { format!("\n    \"{}\"", memory.words) };
-            format!("[{}] {} (turn {}){words}", memory.id, memory.text, memory.turn)
-        });
-        self.answer("persona", json!({"facts": lines}), &words)
+        let words = paragraphs(memories, "nothing is remembered yet", paragraph);
+        self.answer("persona", json!({"facts": lines}), &self.wrapped(&words))
+    }
+
+    /// What would be forgotten with a topic.
+    pub(crate) fn topic(&self, memories: &[Memory]) -> Result<()> {
+        let lines: Vec<_> = memories.iter().map(memory_line).collect::<Result<_>>()?;
+        let words = paragraphs(memories, "", paragraph);
+        self.answer("forget", json!({"found": lines}), &self.wrapped(&words))
+    }
+
+    fn wrapped(&self, words: &str) -> String {
+        match self.fresh_wrapper() {
+            Some(mut wrapper) => wrapper.push(words) + &wrapper.finish(),
+            None => words.to_owned(),
+        }
     }
 
     /// The answer of a command: `value` for programs, `words` for people.
@@ -231,13 +264,14 @@ fn fact_line(fact: &Recalled) -> Result<FactLine<'_>> {
     Ok(FactLine { text: &fact.text, words: &fact.words, turn: fact.turn, score: fact.score, kind })
 }
 
-fn reason_line(fact: &Recalled) -> Result<ReasonLine<'_>> {
-    Ok(ReasonLine { id: fact.id, fact: fact_line(fact)?, why: &fact.why })
+fn reason_line<'a>(fact: &'a Recalled, pinned: &HashSet<i64>) -> Result<ReasonLine<'a>> {
+    Ok(ReasonLine { id: fact.id, fact: fact_line(fact)?, why: &fact.why, pinned: pinned.contains(&fact.id) })
 }
 
 fn memory_line(memory: &Memory) -> Result<MemoryLine<'_>> {
     let kind = serde_json::to_value(memory.kind).map_err(Error::internal)?;
-    Ok(MemoryLine { id: memory.id, text: &memory.text, words: &memory.words, turn: memory.turn, kind })
+    let Memory { id, text, words, turn, pinned, .. } = memory;
+    Ok(MemoryLine { id: *id, text, words, turn: *turn, kind, pinned: *pinned })
 }
 
 fn paragraphs<T>(items: &[T], none: &str, words: impl Fn(&T) -> String) -> String {
@@ -255,9 +289,4 @@ fn stats_line(turn: &Turn) -> StatsLine {
         reply_tokens: stats.reply_tokens,
         decode_tokens_per_s: stats.decode_tokens_per_s,
     }
-}
-
-/// Pasted escapes come back out of memory: a terminal must not obey them.
-fn visible(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
 }
