@@ -207,8 +207,10 @@ impl Session {
     /// Uses these adapters, each with its scale, from the next reply on; none clears them.
     ///
     /// # Errors
-    /// [`Error::Busy`] while a reply is under way; [`Error::AdapterMismatch`] and file errors leave the old ones on.
+    /// [`Error::Busy`] while a reply is under way; [`Error::InvalidInput`] for a scale that is no number,
+    /// [`Error::AdapterMismatch`] and file errors leave the old ones on.
     pub fn set_adapters(&mut self, adapters: Vec<(PathBuf, f32)>) -> Result<()> {
+        check_scales(&adapters)?;
         if self.inner.busy.load(Ordering::SeqCst) {
             return Err(Error::Busy);
         }
@@ -446,8 +448,14 @@ fn check(params: &SessionParams, n_ctx: usize) -> Result<()> {
         let reason = format!("{} is outside 1 to {}", params.max_reply_tokens, n_ctx - 1);
         return Err(Error::InvalidInput { what: "max_reply_tokens", reason });
     }
-    if let Some((_, scale)) = params.adapters.iter().find(|(_, scale)| !scale.is_finite()) {
-        return Err(Error::InvalidInput { what: "adapter scale", reason: format!("{scale} is not a number") });
+    check_scales(&params.adapters)
+}
+
+fn check_scales(adapters: &[(PathBuf, f32)]) -> Result<()> {
+    match adapters.iter().find(|(_, scale)| !scale.is_finite()) {
+        Some((_, scale)) => {
+            Err(Error::InvalidInput { what: "adapter scale", reason: format!("{scale} is not a finite number") })
+        }
+        None => Ok(()),
     }
-    Ok(())
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::Worker;
+use super::keeping::unloaded;
 use crate::engine::generation::{Generation, Placement, Request};
 use crate::engine::native::{SequenceNumber, Token};
 use crate::engine::slots::{AdapterSet, SequenceId};
@@ -42,6 +43,10 @@ impl Worker {
 
     /// Begins one request; gives it back when there is no place for it yet.
     pub(super) fn begin(&mut self, mut request: Request) -> Result<Option<Generation>, Box<Request>> {
+        if !request.adapters.0.iter().all(|(id, _)| self.adapters.contains_key(id)) {
+            request.reply.end(Err(unloaded()));
+            return Ok(None);
+        }
         let Some(slot) = self.slots.place_for(request.sequence) else { return Err(Box::new(request)) };
         let n_ctx = self.context.params().n_ctx as usize;
         let reusable = self.reusable_tokens(slot, &request);

@@ -48,9 +48,13 @@ impl Worker {
 
     /// The adapters of the first runnable reply; sets take turns, since a context has one set at a time.
     pub(super) fn next_adapters(&mut self) -> Option<AdapterSet> {
-        let mut ready = self.running.iter().filter(|generation| generation.is_ready()).peekable();
-        let first = ready.peek()?.adapters.clone();
-        Some(ready.find(|g| g.adapters != self.current_adapters).map_or(first, |other| other.adapters.clone()))
+        let ready = self.running.iter().filter(|generation| generation.is_ready());
+        let adapters = ready.min_by_key(|generation| generation.last_turn)?.adapters.clone();
+        self.turns += 1;
+        for generation in self.running.iter_mut().filter(|generation| generation.adapters == adapters) {
+            generation.last_turn = self.turns;
+        }
+        Some(adapters)
     }
 
     /// Rows for the next decode: running replies first, prompts with what room is left.

@@ -9,6 +9,11 @@ use crate::engine::slots::{AdapterId, AdapterSet, SequenceId};
 use crate::engine::snapshot::{Fingerprint, Snapshot};
 use crate::error::{Error, Result};
 
+/// The error for adapters that are no longer, or were never, loaded here.
+pub(super) fn unloaded() -> Error {
+    Error::InvalidInput { what: "adapters", reason: "one of them is not loaded; load it again".into() }
+}
+
 impl Worker {
     pub(super) fn apply_adapters(&mut self, adapters: &AdapterSet) -> Result<()> {
         if *adapters == self.current_adapters {
@@ -16,7 +21,7 @@ impl Worker {
         }
         let set: Option<Vec<_>> =
             adapters.0.iter().map(|(id, scale)| self.adapters.get(id).map(|(adapter, _)| (adapter, *scale))).collect();
-        let set = set.ok_or(Error::InvalidInput { what: "adapters", reason: "an adapter was unloaded".into() })?;
+        let set = set.ok_or_else(unloaded)?;
         self.context.set_adapters(&set)?;
         self.current_adapters = adapters.clone();
         Ok(())
@@ -34,7 +39,9 @@ impl Worker {
 
     pub(super) fn unload_adapter(&mut self, id: AdapterId) -> Result<()> {
         let holds = |set: &AdapterSet| set.0.iter().any(|(held, _)| *held == id);
-        if self.running.iter().any(|g| holds(&g.adapters)) || self.queue.iter().any(|r| holds(&r.adapters)) {
+        let running = self.running.iter().map(|generation| &generation.adapters);
+        let waiting = self.queue.iter().map(|request| &request.adapters);
+        if running.chain(waiting).chain(self.scores.iter().map(|score| &score.adapters)).any(holds) {
             return Err(Error::Busy);
         }
         if holds(&self.current_adapters) {

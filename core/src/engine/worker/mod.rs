@@ -72,6 +72,8 @@ pub(super) struct Worker {
     spare: Option<SequenceNumber>,
     governor: Option<ThreadGovernor>,
     current_adapters: AdapterSet,
+    /// Turns that sets of adapters have had.
+    turns: u64,
     // Fields drop in this order: the context before the adapters it may have in its set.
     context: Context,
     adapters: HashMap<AdapterId, (Adapter, [u8; 32])>,
@@ -100,6 +102,7 @@ impl Worker {
             spare: i32::try_from(n_seq_max - 1).ok(),
             governor,
             current_adapters: AdapterSet::default(),
+            turns: 0,
             context,
             adapters: HashMap::new(),
             next_adapter: 1,
