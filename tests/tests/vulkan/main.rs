@@ -30,7 +30,9 @@ struct Devices {
 fn devices() -> &'static Devices {
     static DEVICES: OnceLock<Devices> = OnceLock::new();
     DEVICES.get_or_init(|| {
-        assert!(cfg!(feature = "vulkan"), "run with `--features vulkan`: see CONTRIBUTING.md");
+        if !cfg!(feature = "vulkan") {
+            panic!("run with `--features vulkan`: see CONTRIBUTING.md");
+        }
         let folder = tempfile::tempdir().expect("a folder");
         let model = folder.path().join("first-layers.gguf");
         first_layers::write(&model_path(), &model, LAYERS);
@@ -69,8 +71,9 @@ fn every_layer_lands_on_the_device_with_its_cache() {
 #[test]
 #[ignore = "needs a Vulkan device: see CONTRIBUTING.md"]
 fn the_device_finds_the_same_tokens_as_likely_as_the_cpu_does() {
-    let continuations =
-        || ["The capital of France is Paris.", "No.", "Ships, wind and tide: that is all he ever wrote about, and more."];
+    let continuations = || {
+        ["The capital of France is Paris.", "No.", "Ships, wind and tide: that is all he ever wrote about, and more."]
+    };
     for messages in [conversation("What is the capital of France?"), long_conversation()] {
         let scores = |engine: &Engine| {
             let texts = continuations().map(String::from).to_vec();
