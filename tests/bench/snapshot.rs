@@ -2,8 +2,11 @@
 //!
 //! The peer is llama.cpp's own session file, which has no checksum and ends the process on a cut file.
 
+#[allow(dead_code, reason = "each benchmark uses a part of it")]
 mod direct;
+#[allow(dead_code, reason = "each benchmark uses a part of it")]
 mod measure;
+#[allow(dead_code, reason = "each benchmark uses a part of it")]
 mod quiet;
 
 use aloekit::Message;

@@ -108,15 +108,15 @@ fn dequantized(tensor: &Tensor, data: &[u8]) -> Vec<f32> {
 /// A block of 32: scale d, minimum m, then 4-bit numbers n, the low halves first: d n + m.
 fn q4_1(block: &[u8; 20]) -> impl Iterator<Item = f32> {
     let (d, m) = (half(block[0], block[1]), half(block[2], block[3]));
-    let numbers = block[4..].to_vec();
-    let low = numbers.clone().into_iter().map(|byte| byte & 0x0F);
-    low.chain(numbers.into_iter().map(|byte| byte >> 4)).map(move |n| d * f32::from(n) + m)
+    let low = block[4..].iter().map(|byte| byte & 0x0F);
+    let high = block[4..].iter().map(|byte| byte >> 4);
+    low.chain(high).map(move |n| d * f32::from(n) + m)
 }
 
 /// A block of 32: scale d, then signed bytes n: d n.
 fn q8_0(block: &[u8; 34]) -> impl Iterator<Item = f32> {
     let d = half(block[0], block[1]);
-    block[2..].iter().copied().map(move |n| d * f32::from(n.cast_signed()))
+    block[2..].iter().map(move |&n| d * f32::from(n.cast_signed()))
 }
 
 /// IEEE half precision, little-endian; finite numbers only.
