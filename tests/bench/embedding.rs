@@ -3,15 +3,17 @@
 //!
 //! Both run in turn, block by block; each takes its times inside its own process.
 
+#[allow(dead_code, reason = "each benchmark uses a part of it")]
 mod measure;
 mod python;
+#[allow(dead_code, reason = "each benchmark uses a part of it")]
 mod quiet;
 
 use aloekit::memory::{EmbedPurpose, Embedder, OrtEmbedder, OrtEmbedderParams};
 use aloekit_tests::fixtures::{embedder_file, ort_library};
 use measure::{Samples, Table, announce, rounds, timed};
 use python::Peer;
-use quiet::await_quiet;
+use quiet::Quiet;
 
 /// Calls in one block; both sides get one block a round.
 const BLOCK: usize = 25;
@@ -56,9 +58,9 @@ fn compare(
 ) -> [String; 5] {
     let times = if texts.len() > 1 { 1 } else { BLOCK };
     let (mut mine, mut theirs, mut ratios) = (Samples::default(), Samples::default(), Samples::default());
-    let mut cosine = f32::NAN;
+    let (mut cosine, mut quiet) = (f32::NAN, Quiet::default());
     for round in 0..=rounds {
-        await_quiet();
+        quiet.wait();
         let (block, vector) = embed(ours, texts, times);
         let peers = python.as_mut().ok().and_then(|peer| ask(peer, texts, times));
         if round == 0 {

@@ -3,8 +3,11 @@
 //! All three answer the same prompt on the same model with the same threads, greedily, from an empty cache, one after
 //! the other in every round. Times are taken outside, by who reads the text.
 
+#[allow(dead_code, reason = "each benchmark uses a part of it")]
 mod direct;
+#[allow(dead_code, reason = "each benchmark uses a part of it")]
 mod measure;
+#[allow(dead_code, reason = "each benchmark uses a part of it")]
 mod quiet;
 
 use std::time::{Duration, Instant};
@@ -17,7 +20,7 @@ use direct::Direct;
 use llama_cpp_2::context::params::KvCacheType;
 use llama_cpp_2::model::LlamaModel;
 use measure::{Samples, Table, announce, ms, rounds};
-use quiet::Quiet;
+use quiet::{Quiet, Usage};
 
 const N_CTX: u32 = 4096;
 const REPLY_TOKENS: usize = 96;
@@ -31,6 +34,8 @@ struct Seen {
     reply_tokens: usize,
     first_token: Duration,
     whole: Duration,
+    /// CPU seconds of all threads; NaN where the system does not tell.
+    cpu_s: f64,
 }
 
 impl Seen {
@@ -65,9 +70,9 @@ fn compare(n_threads: u32, rounds: usize) {
     let mut quiet = Quiet::default();
     for _ in 0..rounds {
         let seen = [
-            quiet.run(|| answer_by_hand(&mut by_hand, &model, &prompt)),
-            quiet.run(|| answer_by_engine(assistant.engine(), &prompt)),
-            quiet.run(|| answer_by_session(&assistant, &prompt)),
+            quiet.run(|| with_cpu_time(|| answer_by_hand(&mut by_hand, &model, &prompt))),
+            quiet.run(|| with_cpu_time(|| answer_by_engine(assistant.engine(), &prompt))),
+            quiet.run(|| with_cpu_time(|| answer_by_session(&assistant, &prompt))),
         ];
         expect_the_same_work(&seen);
         runs.iter_mut().zip(seen).for_each(|(runs, seen)| runs.push(seen));
@@ -76,28 +81,44 @@ fn compare(n_threads: u32, rounds: usize) {
     assistant.close();
 }
 
+/// A column of the comparison: its name, what it shows, its digits, and whether more of it is better.
+type Measure = (&'static str, fn(&Seen) -> f64, usize, bool);
+
+const MEASURES: [Measure; 4] = [
+    ("prefill tok/s", Seen::prefill_tokens_per_s, 1, true),
+    ("decode tok/s", Seen::decode_tokens_per_s, 1, true),
+    ("whole reply ms", |seen| ms(seen.whole), 0, false),
+    ("CPU s", |seen| seen.cpu_s, 2, false),
+];
+
 fn print_comparison(n_threads: u32, runs: &[Vec<Seen>; 3], quiet: &Quiet) {
     let first = &runs[0][0];
-    let caption = format!(
-        "{n_threads} thread(s), prompt of {} tokens, reply of {}, {} rounds, {}; median (least-greatest)",
+    println!(
+        "\n{n_threads} thread(s), prompt of {} tokens, reply of {}, {} rounds, {}; median (least-greatest); a ratio \
+         above 1 is better than by hand",
         first.prompt_tokens,
         first.reply_tokens,
         runs[0].len(),
         quiet.verdict()
     );
-    let columns = ["", "prefill tok/s", "ratio", "decode tok/s", "ratio", "whole reply ms", "speed ratio"];
-    let mut table = Table::new(caption, &columns);
-    let of = |side: usize, measure: fn(&Seen) -> f64| runs[side].iter().map(measure).collect::<Samples>();
-    for (side, name) in SIDES.into_iter().enumerate() {
-        let [prefill, decode] = [Seen::prefill_tokens_per_s, Seen::decode_tokens_per_s].map(|measure| {
-            let mine = of(side, measure);
-            (mine.spread(1), mine.over(&of(0, measure)).spread(3))
-        });
-        let whole = of(side, |seen| ms(seen.whole));
-        let speed = of(0, |seen| ms(seen.whole)).over(&whole).spread(3);
-        table.row([name.to_owned(), prefill.0, prefill.1, decode.0, decode.1, whole.spread(0), speed]);
+    for (name, measure, digits, more_is_better) in MEASURES {
+        let mut table = Table::new("", &["", name, "ratio"]);
+        let of = |side: usize| runs[side].iter().map(measure).collect::<Samples>();
+        for (side, side_name) in SIDES.into_iter().enumerate() {
+            let ratio = if more_is_better { of(side).over(&of(0)) } else { of(0).over(&of(side)) };
+            table.row([side_name.to_owned(), of(side).spread(digits), ratio.spread(3)]);
+        }
+        table.print();
     }
-    table.print();
+}
+
+/// CPU time hardly changes when other programs take turns with us, so on a busy machine it is the better witness; with
+/// two threads it counts their waiting for each other too.
+fn with_cpu_time(answer: impl FnOnce() -> Seen) -> Seen {
+    let before = Usage::now();
+    let seen = answer();
+    let cpu_s = before.zip(Usage::now()).map_or(f64::NAN, |(before, after)| after.own_s - before.own_s);
+    Seen { cpu_s, ..seen }
 }
 
 /// Rates may be compared only where as much was computed.
@@ -136,6 +157,7 @@ fn answer_by_hand(by_hand: &mut Direct<'_>, model: &LlamaModel, prompt: &str) ->
         reply_tokens: answer.reply_tokens,
         first_token: answer.first_token,
         whole: answer.whole,
+        cpu_s: f64::NAN,
     }
 }
 
@@ -158,6 +180,7 @@ fn answer_by_engine(engine: &Engine, prompt: &str) -> Seen {
         reply_tokens: generated.stats.reply_tokens,
         first_token: first_token.unwrap_or(whole),
         whole,
+        cpu_s: f64::NAN,
     }
 }
 
@@ -189,6 +212,7 @@ fn answer_by_session(assistant: &Assistant, prompt: &str) -> Seen {
             reply_tokens: turn.stats.reply_tokens,
             first_token: first_token.unwrap_or(whole),
             whole,
+            cpu_s: f64::NAN,
         }
     })
 }
@@ -202,10 +226,8 @@ fn replies_at_once(n_threads: u32, rounds: usize) {
         alone.push(quiet.run(|| tokens_per_s(engine, 1)));
         at_once.push(quiet.run(|| tokens_per_s(engine, 4)));
     }
-    let caption = format!(
-        "{n_threads} thread(s), four replies of {REPLY_TOKENS} tokens, {rounds} rounds, {}",
-        quiet.verdict()
-    );
+    let caption =
+        format!("{n_threads} thread(s), four replies of {REPLY_TOKENS} tokens, {rounds} rounds, {}", quiet.verdict());
     let mut table = Table::new(caption, &["", "tok/s of all, prefill included", "ratio"]);
     table.row(["one after another".into(), alone.spread(1), "1".into()]);
     table.row(["at once".into(), at_once.spread(1), at_once.over(&alone).spread(2)]);

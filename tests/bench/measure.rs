@@ -3,8 +3,6 @@
 //! Owns medians, spreads, ratios and the words about the machine. Knows nothing of what is measured. A ratio is taken
 //! within each round, whose sides ran one right after the other: a machine that becomes slower in between shifts both.
 
-#![allow(dead_code, reason = "each benchmark uses a part of it")]
-
 use std::time::{Duration, Instant};
 
 /// What one side measured, one number a round.
@@ -99,8 +97,10 @@ impl Table {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| self.rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max();
         let widths: Vec<_> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
-        println!("\n{}", self.caption);
-        for row in &self.rows {
+        if !self.caption.is_empty() {
+            println!("\n{}", self.caption);
+        }
+        for row in self.rows.iter().filter(|row| row.iter().any(|cell| !cell.is_empty())) {
             let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}")).collect();
             println!("  {}", cells.join("  ").trim_end());
         }

@@ -9,8 +9,9 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
-/// Pinned, so that two runs a year apart compare with the same peer.
-const PACKAGES: [&str; 3] = ["onnxruntime==1.32.0", "tokenizers==0.23.2", "numpy==2.4.6"];
+/// Pinned, so that two runs a year apart compare with the same peer. ONNX Runtime is of the version that AloeKit takes:
+/// what is compared is how it is driven.
+const PACKAGES: [&str; 3] = ["onnxruntime==1.26.0", "tokenizers==0.23.2", "numpy==2.4.6"];
 
 /// A running peer; it ends with its input.
 pub(crate) struct Peer {

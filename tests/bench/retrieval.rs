@@ -4,8 +4,10 @@
 //! sentences share words, or which vectors are near; neither joins them, weighs questions or leaves repeats out.
 
 mod corpus;
+#[allow(dead_code, reason = "each benchmark uses a part of it")]
 mod measure;
 mod plain_sqlite;
+#[allow(dead_code, reason = "each benchmark uses a part of it")]
 mod quiet;
 
 use std::path::Path;
@@ -18,7 +20,7 @@ use aloekit_tests::fixtures::{embedder_file, ort_library};
 use corpus::{CorpusEmbedder, Random};
 use measure::{Samples, Table, announce, resident_mib, rounds, timed};
 use plain_sqlite::PlainSqlite;
-use quiet::await_quiet;
+use quiet::Quiet;
 
 const QUESTIONS: usize = 100;
 const TURNS: usize = 100;
@@ -48,7 +50,7 @@ fn measure(memories: usize, rounds: usize, embedder: &Arc<CorpusEmbedder>, folde
     let mut peer = PlainSqlite::new(&folder.join("peer.db"));
     peer.fill(sentences.iter().map(|text| (text.as_str(), embedder.vector(text))));
 
-    await_quiet();
+    Quiet::default().wait();
     let (store, opened_ms) = timed(|| open(&store_file, embedder));
     upkeep.row(["opening, ms".into(), format!("{opened_ms:.2}")]);
     let before = resident_mib();
@@ -75,7 +77,8 @@ fn open(file: &Path, embedder: &Arc<CorpusEmbedder>) -> MemoryStore {
 fn build(file: &Path, sentences: &[String], embedder: &Arc<CorpusEmbedder>) -> f64 {
     let store = open(file, embedder);
     let conversation = store.create_conversation().expect("a conversation");
-    let silent = TurnOptions { recall: RetrieveLimits { max_count: 0, ..limits(SearchBy::Words) }, ..Default::default() };
+    let silent =
+        TurnOptions { recall: RetrieveLimits { max_count: 0, ..limits(SearchBy::Words) }, ..Default::default() };
     let ((), took) = timed(|| {
         for sentence in sentences {
             store.begin_turn(conversation, sentence, &silent).expect("the turn is stored");
@@ -109,7 +112,9 @@ fn print_searches(
     let count = RetrieveLimits::default().max_count;
     let mut took: [Samples; SEARCHES.len()] = Default::default();
     let mut found = [0; SEARCHES.len()];
+    let mut quiet = Quiet::default();
     for round in 0..=rounds {
+        quiet.wait();
         for (question, words) in questions {
             let vector = embedder.vector(question);
             let ours = |by: SearchBy| store.retrieve(question, &limits(by)).expect("the store answers").len();
@@ -132,7 +137,6 @@ fn print_searches(
                 found[search] += hits;
             }
         }
-        await_quiet();
     }
     let calls = rounds * questions.len();
     let caption = format!("{memories} memories: {calls} searches a side in turn; ms, p50 / p99");
@@ -157,7 +161,7 @@ fn print_turns(memories: usize, random: &mut Random, store: &MemoryStore, embedd
     let caption = format!("{memories} memories: {TURNS} turns each; ms, p50 / p99");
     let mut table = Table::new(caption, &["", "ms"]);
     for (name, takes_time) in [("begin_turn, vector given", false), ("begin_turn, embedded (MiniLM)", true)] {
-        await_quiet();
+        Quiet::default().wait();
         embedder.take_time(takes_time);
         let took: Samples = (0..TURNS).map(|_| turn(store, conversation, &corpus::sentence(random))).collect();
         table.row([name.into(), took.tail(3)]);

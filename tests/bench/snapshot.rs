@@ -2,8 +2,11 @@
 //!
 //! The peer is llama.cpp's own session file, which has no checksum and ends the process on a cut file.
 
+#[allow(dead_code, reason = "each benchmark uses a part of it")]
 mod direct;
+#[allow(dead_code, reason = "each benchmark uses a part of it")]
 mod measure;
+#[allow(dead_code, reason = "each benchmark uses a part of it")]
 mod quiet;
 
 use aloekit::Message;
@@ -59,7 +62,8 @@ fn compare(kv_type: KvType, rounds: usize) {
         "{kv_type:?} cache, {tokens} tokens, {N_THREADS} thread, {rounds} rounds, {}; ms, median (least-greatest)",
         quiet.verdict()
     );
-    let mut table = Table::new(caption, &["", "prefill", "save", "restore", "restore is faster by", "MB", "bytes/token"]);
+    let mut table =
+        Table::new(caption, &["", "prefill", "save", "restore", "restore is faster by", "MB", "bytes/token"]);
     for (name, steps, bytes) in [("AloeKit", &ours, bytes[0]), ("llama.cpp's file", &theirs, bytes[1])] {
         let times = steps.prefill.over(&steps.restore).spread(0);
         let (megabytes, per_token) = (format!("{:.1}", bytes as f64 / 1e6), format!("{}", bytes / tokens));

@@ -1,6 +1,6 @@
 //! What the cross-crate tests share: the real models, engines on them, and small models written on the spot.
 
 pub mod fixtures;
-pub mod induction;
 pub mod gguf_writer;
+pub mod induction;
 pub mod tiny_model;

@@ -93,6 +93,19 @@ fn absurd_parameters_are_refused_before_anything_is_loaded() {
 }
 
 #[test]
+fn a_context_that_the_memory_cannot_hold_is_refused_with_both_sizes_before_loading() {
+    let before = peak_mib();
+    let absurd = EngineParams { memory_budget_mib: Some(2_000), ..engine_params(1 << 20) };
+    match Engine::open(&absurd) {
+        Err(Error::NotEnoughMemory { required_mib, available_mib: 2_000 }) => assert!(required_mib > 10_000),
+        other => panic!("{other:?}"),
+    }
+    // Tests beside this one load their models meanwhile, so this is only about gigabytes.
+    assert!(peak_mib() - before < 4_000, "{} MiB, {before} before", peak_mib());
+    assert!(Engine::open(&EngineParams { memory_budget_mib: Some(2_000), ..engine_params(1024) }).is_ok());
+}
+
+#[test]
 fn sampling_out_of_range_is_invalid_input_and_at_the_edge_of_its_range_it_still_answers() {
     let engine = engine(512);
     let sequence = engine.sequence();

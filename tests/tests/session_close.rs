@@ -222,7 +222,7 @@ fn two_hundred_calls_from_eight_threads_neither_block_each_other_for_ever_nor_lo
     work(true);
     assert!(seen.closed.load(Ordering::SeqCst) > 0, "it was closed under them");
 
-    drop(work);
+    let _unused_from_here = work; // its clones of the sessions go with it
     drop((talks, assistant));
     let store = memory(data.path());
     store.check().expect("the store is whole");

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use aloekit::engine::{Engine, EngineParams, FlashAttention, KvType};
 use aloekit::{Assistant, Conversation, Error, Session, SessionParams, Turn};
 use aloekit_tests::fixtures::{engine, engine_params};
+use aloekit_tests::tiny_model::TinyModel;
 use session_fixture::{brief, brief_new, launch, say, session, snapshot_tokens, transcript};
 
 const QUESTION: &str = "Which animal did I mention?";
@@ -108,16 +109,19 @@ fn a_damaged_snapshot_is_ignored_and_the_answer_is_the_one_computed_from_text() 
 }
 
 #[test]
-fn a_snapshot_of_another_kv_type_or_attention_or_of_a_larger_context_is_not_used() {
+fn a_snapshot_of_another_model_kv_type_or_attention_is_not_used() {
     let engine = engine(1024);
     let closed = Closed::new(&engine);
     let sound = closed.snapshot();
+    let tiny = closed.folder.path().join("tiny.gguf");
+    TinyModel::default().build().write(&tiny).expect("written");
     let others = [
+        EngineParams { model: tiny, ..engine_params(2048) },
         EngineParams { kv_type: KvType::Q8_0, ..engine_params(1024) },
         EngineParams { flash_attention: FlashAttention::Off, ..engine_params(1024) },
     ];
     for other in others {
-        let what = format!("{:?} {:?}", other.kv_type, other.flash_attention);
+        let what = format!("{} {:?} {:?}", other.model.display(), other.kv_type, other.flash_attention);
         let other = Engine::open(&other).expect("opens");
         let from_text = ask(closed.with_snapshot(None).path(), &other);
         expect_rebuilt(&what, &ask(closed.with_snapshot(Some(&sound)).path(), &other), &from_text);

@@ -86,6 +86,8 @@ pub(super) struct Generation {
     /// Token to be decoded next; `None` while the prompt is prefilled.
     pub(super) next_token: Option<Token>,
     pub(super) adapters: AdapterSet,
+    /// When its adapters last had their turn; 0 before the first.
+    pub(super) last_turn: u64,
     sampler: Sampler,
     assembler: TextAssembler,
     text: String,
@@ -132,6 +134,7 @@ impl Generation {
             parked: placement.parked,
             next_token: None,
             adapters: request.adapters,
+            last_turn: 0,
             sampler,
             assembler: TextAssembler::new(request.stop),
             text: String::new(),

@@ -232,7 +232,7 @@ impl Engine {
         let segments = self.render(messages)?;
         let (reply, answer) = oneshot::channel();
         let closing = Arc::clone(&self.shared.closing);
-        let adapters = AdapterSet(adapters.into());
+        let adapters = AdapterSet::new(adapters)?;
         self.send(Command::Score(Box::new(ScoreRequest { segments, continuations, adapters, closing, reply })))?;
         Ok(answer)
     }
@@ -372,7 +372,7 @@ impl Sequence {
             constraint: params.constraint,
             stop: self.engine.with_template_stops(params.stop),
             max_tokens: params.max_tokens,
-            adapters: AdapterSet(params.adapters.into()),
+            adapters: AdapterSet::new(params.adapters)?,
             reply,
             asked_at,
         };
@@ -393,10 +393,10 @@ impl Sequence {
     /// Puts a saved KV state back; answers with the tokens restored, 0 when it is damaged or made with something else.
     ///
     /// # Errors
-    /// [`Error::Closed`].
+    /// [`Error::InvalidInput`] for a scale that is no number, [`Error::Closed`].
     pub fn blocking_restore(&self, snapshot: Vec<u8>, adapters: Vec<(AdapterId, f32)>) -> Result<usize> {
         let (reply, answer) = oneshot::channel();
-        let adapters = AdapterSet(adapters.into());
+        let adapters = AdapterSet::new(adapters)?;
         self.engine.send(Command::Restore { sequence: self.id, adapters, bytes: snapshot, reply })?;
         answer.blocking_recv().map_err(|_| Error::Closed)
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::native::{SequenceNumber, Token};
 use super::tokens::common_prefix;
+use crate::error::{Error, Result};
 
 /// A conversation's identity in the engine, for as long as its session lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,6 +19,19 @@ pub struct AdapterId(pub(super) u64);
 /// Adapters and scales that a KV state was, or is to be, computed with.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct AdapterSet(pub(super) Arc<[(AdapterId, f32)]>);
+
+impl AdapterSet {
+    /// The set, if each scale is a number: one that is not equals nothing, not even itself, and turns every logit into
+    /// none.
+    pub(super) fn new(adapters: Vec<(AdapterId, f32)>) -> Result<Self> {
+        match adapters.iter().find(|(_, scale)| !scale.is_finite()) {
+            Some((_, scale)) => {
+                Err(Error::InvalidInput { what: "adapter scale", reason: format!("{scale} is not a finite number") })
+            }
+            None => Ok(Self(adapters.into())),
+        }
+    }
+}
 
 /// A place in the context for one sequence.
 #[derive(Debug)]

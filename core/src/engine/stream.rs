@@ -28,6 +28,14 @@ pub enum StopReason {
     ContextFull,
 }
 
+impl StopReason {
+    /// Whether the reply ended by itself or at its greatest length, not by a caller's cancelling.
+    #[must_use]
+    pub fn is_natural(self) -> bool {
+        self != Self::Cancelled
+    }
+}
+
 /// What a reply cost.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct GenerationStats {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
-use super::index::VectorIndex;
+use super::index::MemoryIndex;
 use super::params::{Durability, MemoryParams, StorePath};
 use super::{damage, schema};
 use crate::{Error, Result};
@@ -43,7 +43,7 @@ pub(super) struct Db {
 /// What the mutex guards.
 pub(super) struct Held {
     pub(super) connection: Connection,
-    pub(super) index: VectorIndex,
+    pub(super) index: MemoryIndex,
 }
 
 impl Held {
@@ -91,7 +91,7 @@ impl Db {
     }
 
     fn new(path: PathBuf, connection: Connection) -> Self {
-        Self { path, held: Mutex::new(Held { connection, index: VectorIndex::default() }) }
+        Self { path, held: Mutex::new(Held { connection, index: MemoryIndex::default() }) }
     }
 
     /// Runs `work` while nothing else uses the connection.

@@ -3,7 +3,6 @@
 //! An edit is no forgetting: the turn keeps its words in the transcript. What leaves the files is the text that stood in
 //! the memory before, out of the full-text index and the write-ahead log as well.
 
-use super::db::Held;
 use super::persona::Memory;
 use super::{MemoryStore, expect_turn_text, forget, memories, vectors};
 use crate::{Error, Result};
@@ -36,19 +35,12 @@ impl MemoryStore {
                 }
                 forget::note_pending_wipe(tx)
             })?;
-            replace_in_index(held, id, vector.as_deref());
+            held.index.remove(id);
             // Edited in any case; an error here only delays the wiping of the text before.
             let _ = forget::wipe(held);
             memories::one_with_history(&held.connection, id)
         })?;
         let memory = memory.ok_or(Error::NotFound { what: "memory", id })?;
         Ok(EditedMemory { memory, embedding_failure })
-    }
-}
-
-fn replace_in_index(held: &mut Held, id: i64, vector: Option<&[f32]>) {
-    held.index.remove(id);
-    if let Some(vector) = vector {
-        held.index.add_if_filled(id, vector);
     }
 }

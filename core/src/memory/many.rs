@@ -20,8 +20,9 @@ impl MemoryStore {
         for batch in queries.chunks(EMBED_BATCH) {
             let query_vectors = self.embed_queries(batch, limits.by)?;
             for (query, vector) in batch.iter().zip(&query_vectors) {
-                let vector = self.paired(vector.as_deref());
-                found.push(self.inner.db.with(|held| retrieve(held, query, vector, limits))?);
+                let query = self.query(query, vector.as_deref(), limits);
+                let embedder = self.inner.embedder.as_deref();
+                found.push(self.inner.db.with(|held| retrieve(held, query, embedder, limits))?);
             }
         }
         Ok(found)

@@ -15,6 +15,7 @@ mod forget;
 mod import;
 mod index;
 mod induce;
+mod landmarks;
 mod log;
 mod many;
 mod memories;
@@ -24,8 +25,10 @@ mod onnx;
 mod ort_embedder;
 mod params;
 mod persona;
+mod relevance;
 mod retrieve;
 mod schema;
+mod terms;
 mod topic;
 mod turn;
 mod vectors;
@@ -35,7 +38,7 @@ mod words;
 mod hashing_embedder;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use consolidate::InductionReport;
@@ -64,6 +67,8 @@ pub use vectors::VectorStatus;
 use crate::{Error, Result};
 use db::Db;
 use embed::TurnVectors;
+use landmarks::{Bearing, Landmarks};
+use retrieve::Query;
 
 /// The longest text that one turn may have, in bytes.
 pub const MAX_TURN_BYTES: usize = 4 * 1024 * 1024;
@@ -89,6 +94,7 @@ struct Inner {
     db: Db,
     embedder: Option<Arc<dyn Embedder>>,
     set_aside: Option<PathBuf>,
+    landmarks: OnceLock<Landmarks>,
 }
 
 impl std::fmt::Debug for MemoryStore {
@@ -114,7 +120,7 @@ impl MemoryStore {
             }
             (opened, _) => (opened?, None),
         };
-        let store = Self { inner: Arc::new(Inner { db, embedder, set_aside }) };
+        let store = Self { inner: Arc::new(Inner { db, embedder, set_aside, landmarks: OnceLock::new() }) };
         if let Err(error) = store.wipe() {
             tracing::warn!(%error, "forgotten bytes could not be wiped yet");
         }
@@ -157,6 +163,20 @@ impl MemoryStore {
     /// [`Error::InvalidInput`] without an embedder, the embedder's own, and those of storage.
     pub fn reembed(&self) -> Result<u64> {
         vectors::reembed(&self.inner.db, self.expect_embedder()?)
+    }
+
+    /// Reads into RAM what the first search needs, and embeds what guides it if that was never done (some 0.3 s, once in
+    /// the life of a store). Called in the background after opening, it keeps that time from the first message.
+    ///
+    /// # Errors
+    /// Those of storage.
+    pub fn warm_up(&self) -> Result<()> {
+        let embedder = self.inner.embedder.as_deref();
+        self.inner.db.with(|held| Ok(held.index.refresh(&held.connection, embedder)?))?;
+        if let Some(embedder) = embedder {
+            drop(self.bearing(&vec![0.0; embedder.dimension()]));
+        }
+        Ok(())
     }
 
     fn expect_embedder(&self) -> Result<&dyn Embedder> {
@@ -204,21 +224,18 @@ impl MemoryStore {
         expect_turn_text(text)?;
         let to_recall = options.remember == Remember::Yes && words::says_something(text);
         let (vectors, embedding_failure) = self.embed(text);
+        let query = self.query(text, vectors.as_ref().map(|vectors| &vectors.query[..]), &options.recall);
         self.inner.db.with(|held| {
-            let query = self.paired(vectors.as_ref().map(|vectors| vectors.query.as_slice()));
-            let recalled = retrieve::retrieve(held, text, query, &options.recall)?;
-            let (turn, memory) = held.transaction(|tx| {
+            let recalled = retrieve::retrieve(held, query, self.inner.embedder.as_deref(), &options.recall)?;
+            let turn = held.transaction(|tx| {
                 let at_ms = options.at_ms.unwrap_or_else(now_ms);
                 let turn = log::add_turn(tx, conversation, text, options.origin, at_ms)?;
                 let memory = to_recall.then(|| memories::add(tx, turn, MemoryKind::Episode, text)).transpose()?;
                 if let (Some(memory), Some(vectors), Some(embedder)) = (memory, &vectors, &self.inner.embedder) {
                     vectors::store(tx, memory, embedder.as_ref(), &vectors.document)?;
                 }
-                Ok((turn, memory))
+                Ok(turn)
             })?;
-            if let (Some(memory), Some(vectors)) = (memory, &vectors) {
-                held.index.add_if_filled(memory, &vectors.document);
-            }
             Ok(BegunTurn { turn, recalled, embedding_failure })
         })
     }
@@ -293,8 +310,8 @@ impl MemoryStore {
         if let Some(failure) = failure.filter(|_| limits.by == SearchBy::Meaning) {
             return Err(failure);
         }
-        let query_vector = self.paired(vectors.as_ref().map(|vectors| vectors.query.as_slice()));
-        self.inner.db.with(|held| retrieve::retrieve(held, query, query_vector, limits))
+        let query = self.query(query, vectors.as_ref().map(|vectors| &vectors.query[..]), limits);
+        self.inner.db.with(|held| retrieve::retrieve(held, query, self.inner.embedder.as_deref(), limits))
     }
 
     /// Every memory, oldest turn first.
@@ -310,7 +327,11 @@ impl MemoryStore {
     /// # Errors
     /// [`Error::NotFound`], and those of storage.
     pub fn set_pinned(&self, id: i64, pinned: bool) -> Result<()> {
-        self.inner.db.write(|tx| memories::set_pinned(tx, id, pinned))
+        self.inner.db.with(|held| {
+            held.transaction(|tx| memories::set_pinned(tx, id, pinned))?;
+            held.index.set_pinned(id, pinned);
+            Ok(())
+        })
     }
 
     /// Forgets a memory with the turn it comes from, and wipes their bytes from the files. A fact goes with every turn
@@ -360,8 +381,22 @@ impl MemoryStore {
         }
     }
 
-    fn paired<'a>(&'a self, vector: Option<&'a [f32]>) -> Option<(&'a dyn Embedder, &'a [f32])> {
-        self.inner.embedder.as_deref().zip(vector)
+    fn query<'a>(&self, text: &'a str, vector: Option<&'a [f32]>, limits: &RetrieveLimits) -> Query<'a> {
+        let wanted = vector.filter(|_| limits.max_count > 0 && limits.by == SearchBy::MeaningAndWords);
+        Query { text, vector, bearing: wanted.and_then(|vector| self.bearing(vector)) }
+    }
+
+    /// Where a message stands among the landmarks; `None` when the embedder fails on them, which the next message
+    /// tries again.
+    fn bearing(&self, vector: &[f32]) -> Option<Bearing> {
+        let embedder = self.inner.embedder.as_deref()?;
+        if self.inner.landmarks.get().is_none() {
+            match Landmarks::load_or_embed(&self.inner.db, embedder) {
+                Ok(landmarks) => drop(self.inner.landmarks.set(landmarks)),
+                Err(error) => tracing::warn!(%error, "memory is searched without landmarks"),
+            }
+        }
+        self.inner.landmarks.get().map(|landmarks| landmarks.bearing(vector))
     }
 }
 

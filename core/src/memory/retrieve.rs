@@ -1,43 +1,37 @@
-//! Finding the memories that matter to a message: by meaning (vectors) and by words (full text), fused by score.
-//!
-//! Fused by score and not by rank: reciprocal-rank fusion gives a first place the same weight whether it matched
-//! everything or next to nothing, and was measured to be worse than the better of its two parts.
+//! Finding the memories that matter to a message: the most relevant ones, each thing once, with score and reason.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
-
-use rusqlite::Connection;
 
 use super::db::{Fault, Held};
 use super::embed::Embedder;
-use super::index::{VectorIndex, dot};
-use super::persona::{Memory, Origin, Recalled};
+use super::index::{MemoryIndex, Trait};
+use super::landmarks::Bearing;
+use super::memories;
+use super::persona::{Memory, MemoryKind, Recalled};
+use super::relevance::{Question, weigh};
 use super::turn::ConversationId;
-use super::{memories, words};
+use super::words;
 
-/// How many of the best by each of the two ways are weighed against each other.
-const CANDIDATES: usize = 48;
-/// A message of a thousand words is searched by this many of them, the first.
-const MOST_WORDS: usize = 24;
-/// A word found in more memories than this, or than one in twenty, tells too little apart to be worth reading.
-const COMMON_FROM: usize = 64;
+/// Thrice as many as are asked for are looked at, because some say the same; but no more than this above.
+const MOST_SPARE: usize = 64;
 /// Two memories nearer than this say the same.
 const SAME_MEANING: f32 = 0.96;
-/// Cosines of unrelated and of nearly equal sentences with MiniLM; in between, nearness grows in a straight line.
-const UNRELATED_COSINE: f32 = 0.15;
-const SAME_COSINE: f32 = 0.80;
-/// How much a full match of words counts by itself.
-const WORDS_WEIGHT: f32 = 0.55;
-/// What the user asked tells less of them than what they stated; what they pasted was written by someone else.
-const ASKED_WEIGHT: f32 = 0.75;
-const PASTED_WEIGHT: f32 = 0.75;
+/// From this nearness to what is recalled already, a memory adds less, up to so much of a cosine (maximal marginal
+/// relevance, Carbonell and Goldstein).
+const ALIKE_FROM: f32 = 0.60;
+const ALIKE: f32 = 0.20;
+/// A relevance of this many cosines is scored 0.5, and how fast the score rises there: half as fast as the share of
+/// memories that matter (logistic regression on the half for tuning), so that weak ones can still be told apart.
+const HALF: f32 = 0.45;
+const STEEPNESS: f32 = 6.0;
 
 /// How much is retrieved, and what is left out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RetrieveLimits {
     /// At most so many memories; 0 retrieves nothing.
     pub max_count: usize,
-    /// Nothing that scores less, from 0 to 1.
+    /// Nothing that scores less, from 0 to 1. Of what scores 0.15 one in fifty matters (measured), of 0.5 one in three,
+    /// of 0.85 nine in ten; with 0 everything is ranked.
     pub min_score: f32,
     /// By what memories are found.
     pub by: SearchBy,
@@ -47,149 +41,146 @@ pub struct RetrieveLimits {
 
 impl Default for RetrieveLimits {
     fn default() -> Self {
-        Self { max_count: 8, min_score: 0.2, by: SearchBy::default(), in_context: None }
+        Self { max_count: 8, min_score: 0.15, by: SearchBy::default(), in_context: None }
     }
 }
 
 /// By what memories are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SearchBy {
-    /// Meaning and words together; words alone while there are no vectors.
+    /// Meaning, words, and what is known of the message and the memories; without vectors, all but meaning.
     #[default]
     MeaningAndWords,
-    /// Meaning alone.
+    /// Meaning alone: nothing but the cosine counts.
     Meaning,
     /// Words alone.
     Words,
 }
 
-/// How well a memory answers, before it has been read.
-#[derive(Debug, Default)]
-struct Match {
-    cosine: Option<f32>,
-    /// Share of the message's words found, each weighted by how rare it is; 0 to 1.
-    coverage: f32,
-    words: Vec<String>,
+/// What is known of a message before the search.
+#[derive(Default)]
+pub(super) struct Query<'a> {
+    pub(super) text: &'a str,
+    pub(super) vector: Option<&'a [f32]>,
+    pub(super) bearing: Option<Bearing>,
 }
 
-/// The memories that matter to `text`, best first.
+/// The memories that matter to the message, best first.
 pub(super) fn retrieve(
     held: &mut Held,
-    text: &str,
-    vector: Option<(&dyn Embedder, &[f32])>,
+    query: Query<'_>,
+    embedder: Option<&dyn Embedder>,
     limits: &RetrieveLimits,
 ) -> Result<Vec<Recalled>, Fault> {
-    if limits.max_count == 0 || !words::says_something(text) {
+    if limits.max_count == 0 || !words::says_something(query.text) {
         return Ok(Vec::new());
     }
-    let mut matches = HashMap::new();
-    if limits.by != SearchBy::Meaning {
-        matches = match_words(&held.connection, text)?;
+    let Held { connection, index } = held;
+    index.refresh(connection, embedder)?;
+    let question = Question::new(query.text, query.vector, query.bearing, limits.by);
+    let relevance = weigh(index, &question);
+    let candidates = each_once(index, most_relevant(index, &relevance, limits));
+    let mut recalled = Vec::with_capacity(limits.max_count.min(candidates.len()));
+    for found in rather_different(index, candidates, limits.max_count) {
+        // Superseded since the index was filled, it is no memory in force.
+        let Some(memory) = memories::one(connection, index.traits[found.row].id)? else { continue };
+        recalled.push(recall(memory, score(found.relevance), question.why(index, found.row)));
     }
-    if let Some((embedder, vector)) = vector.filter(|_| limits.by != SearchBy::Words) {
-        held.index.refresh(&held.connection, embedder)?;
-        match_meaning(&held.index, vector, &mut matches);
-    }
-    let ranked = rank(&held.connection, matches, limits)?;
-    Ok(without_repeats(&held.index, ranked, limits.max_count))
+    Ok(recalled)
 }
 
-/// Adds the nearest vectors to the matches, and its cosine to every match that has a vector.
-fn match_meaning(index: &VectorIndex, query: &[f32], matches: &mut HashMap<i64, Match>) {
-    let cosines = index.cosines(query);
-    for (id, found) in matches.iter_mut() {
-        found.cosine = index.row_of(*id).map(|row| cosines[row]);
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    row: usize,
+    relevance: f32,
+}
+
+/// The best first: above the least score, not in the prompt, and some to spare.
+fn most_relevant(index: &MemoryIndex, relevance: &[f32], limits: &RetrieveLimits) -> Vec<Found> {
+    let least = relevance_of(limits.min_score);
+    let rows = relevance.iter().enumerate().map(|(row, relevance)| Found { row, relevance: *relevance });
+    let enough = |found: &Found| {
+        found.relevance >= least && found.relevance > f32::NEG_INFINITY && index.traits[found.row].in_force
+    };
+    let mut found: Vec<Found> =
+        rows.filter(|found| enough(found) && !stands_in_context(index, found.row, limits.in_context)).collect();
+    let count = limits.max_count.saturating_add(limits.max_count.saturating_mul(2).min(MOST_SPARE));
+    if found.len() > count {
+        found.select_nth_unstable_by(count, better_then_newer);
+        found.truncate(count);
     }
-    let mut rows: Vec<usize> = (0..cosines.len()).collect();
-    if rows.len() > CANDIDATES {
-        rows.select_nth_unstable_by(CANDIDATES, |a, b| cosines[*b].total_cmp(&cosines[*a]));
-        rows.truncate(CANDIDATES);
-    }
-    for row in rows {
-        matches.entry(index.id_at(row)).or_default().cosine = Some(cosines[row]);
-    }
+    found.sort_by(better_then_newer);
+    found
 }
 
-/// The memories in which the message's telling words occur.
-fn match_words(connection: &Connection, text: &str) -> Result<HashMap<i64, Match>, Fault> {
-    let stored: i64 = connection.prepare_cached("SELECT count(*) FROM memories")?.query_row([], |row| row.get(0))?;
-    let stored = usize::try_from(stored).unwrap_or(0).max(COMMON_FROM);
-    let common_from = COMMON_FROM.max(stored / 20);
-    let mut matches: HashMap<i64, Match> = HashMap::new();
-    let mut total = 0.0;
-    for word in words::content_words(text).into_iter().take(MOST_WORDS) {
-        let found = memories_with(connection, &word, common_from + 1)?;
-        if found.len() > common_from {
-            continue;
-        }
-        let rarity = rarity(stored, found.len());
-        total += rarity;
-        for id in found {
-            let entry = matches.entry(id).or_default();
-            entry.coverage += rarity;
-            entry.words.push(word.clone());
-        }
-    }
-    matches.values_mut().for_each(|found| found.coverage /= total);
-    Ok(best_covered(matches))
+fn stands_in_context(index: &MemoryIndex, row: usize, in_context: Option<(ConversationId, i64)>) -> bool {
+    let known = &index.traits[row];
+    in_context.is_some_and(|(conversation, from)| known.conversation == conversation.0 && known.turn >= from)
 }
 
-/// Inverse document frequency as BM25 has it (Robertson and Spärck Jones), never negative.
-fn rarity(stored: usize, containing: usize) -> f32 {
-    let (n, df) = (stored as f32, containing as f32);
-    (1.0 + (n - df).max(0.0) / (df + 0.5)).ln()
+fn better_then_newer(a: &Found, b: &Found) -> Ordering {
+    b.relevance.total_cmp(&a.relevance).then(b.row.cmp(&a.row))
 }
 
-fn memories_with(connection: &Connection, word: &str, limit: usize) -> Result<Vec<i64>, Fault> {
-    let mut statement =
-        connection.prepare_cached("SELECT rowid FROM memory_text WHERE memory_text MATCH ?1 LIMIT ?2")?;
-    // In quotes, a word cannot be read as an operator of the query language.
-    let rows = statement.query_map((format!("\"{word}\""), limit as i64), |row| row.get(0))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+fn score(relevance: f32) -> f32 {
+    1.0 / (1.0 + (-STEEPNESS * (relevance - HALF)).exp())
 }
 
-fn best_covered(matches: HashMap<i64, Match>) -> HashMap<i64, Match> {
-    let mut matches: Vec<_> = matches.into_iter().collect();
-    matches.sort_by(|(a_id, a), (b_id, b)| b.coverage.total_cmp(&a.coverage).then(b_id.cmp(a_id)));
-    matches.truncate(CANDIDATES);
-    matches.into_iter().collect()
+/// The least relevance that gets a score; everything gets 0.
+fn relevance_of(score: f32) -> f32 {
+    if score <= 0.0 { f32::NEG_INFINITY } else { HALF - (1.0 / score - 1.0).ln() / STEEPNESS }
 }
 
-fn rank(
-    connection: &Connection,
-    matches: HashMap<i64, Match>,
-    limits: &RetrieveLimits,
-) -> Result<Vec<Recalled>, Fault> {
-    let mut ranked = Vec::new();
-    for (id, found) in matches {
-        if fuse(&found) < limits.min_score {
-            continue; // what the memory says can only lower its score, so it need not be read
-        }
-        let Some(memory) = memories::one(connection, id)? else { continue };
-        let recalled = recall(memory, &found);
-        if recalled.score >= limits.min_score && !stands_in_context(&recalled, limits.in_context) {
-            ranked.push(recalled);
+/// Of memories that say the same, keeps the one said last, at the place of the best.
+fn each_once(index: &MemoryIndex, ranked: Vec<Found>) -> Vec<Found> {
+    let mut kept: Vec<Found> = Vec::with_capacity(ranked.len());
+    for candidate in ranked {
+        match kept.iter_mut().find(|other| says_the_same(index, other.row, candidate.row)) {
+            Some(other) if index.traits[candidate.row].turn > index.traits[other.row].turn => other.row = candidate.row,
+            Some(_) => {}
+            None => kept.push(candidate),
         }
     }
-    ranked.sort_by(better_then_newer);
-    Ok(ranked)
+    kept
 }
 
-fn better_then_newer(a: &Recalled, b: &Recalled) -> Ordering {
-    b.score.total_cmp(&a.score).then(b.turn.cmp(&a.turn)).then(a.id.cmp(&b.id))
+/// The same meaning, the same text, or a turn and a fact drawn from it.
+fn says_the_same(index: &MemoryIndex, a: usize, b: usize) -> bool {
+    let (one, other) = (&index.traits[a], &index.traits[b]);
+    let is_turn = |known: &Trait| known.kind == MemoryKind::Episode;
+    (one.turn == other.turn && is_turn(one) != is_turn(other))
+        || one.text == other.text
+        || index.vectors.likeness(a, b) > SAME_MEANING
 }
 
-fn stands_in_context(recalled: &Recalled, in_context: Option<(ConversationId, i64)>) -> bool {
-    in_context.is_some_and(|(conversation, from)| recalled.conversation == conversation.0 && recalled.turn >= from)
+/// Rather different things than much of the same; the best first.
+fn rather_different(index: &MemoryIndex, mut rest: Vec<Found>, count: usize) -> Vec<Found> {
+    if rest.len() <= count {
+        return rest;
+    }
+    let mut alike = vec![0.0_f32; rest.len()];
+    let mut kept: Vec<Found> = Vec::with_capacity(count);
+    while kept.len() < count {
+        let gain = |place: &usize| rest[*place].relevance - ALIKE * alike[*place];
+        let best = (0..rest.len()).rev().max_by(|a, b| gain(a).total_cmp(&gain(b)));
+        let Some(best) = best else { break };
+        alike.remove(best);
+        let picked = rest.remove(best);
+        for (alike, other) in alike.iter_mut().zip(&rest) {
+            let likeness = index.vectors.likeness(picked.row, other.row);
+            *alike = alike.max((likeness - ALIKE_FROM) / (1.0 - ALIKE_FROM));
+        }
+        kept.push(picked);
+    }
+    kept.sort_by(better_then_newer);
+    kept
 }
 
-fn recall(memory: Memory, found: &Match) -> Recalled {
-    let asked = if words::only_asks(&memory.words) { ASKED_WEIGHT } else { 1.0 };
-    let pasted = if memory.origin == Origin::Pasted { PASTED_WEIGHT } else { 1.0 };
+fn recall(memory: Memory, score: f32, why: String) -> Recalled {
     Recalled {
         id: memory.id,
-        why: why(found),
-        score: fuse(found) * asked * pasted,
+        why,
+        score,
         text: memory.text,
         words: memory.words,
         turn: memory.turn,
@@ -200,36 +191,17 @@ fn recall(memory: Memory, found: &Match) -> Recalled {
     }
 }
 
-/// Noisy-or (Pearl): either reason suffices, and both together weigh more than each.
-fn fuse(found: &Match) -> f32 {
-    let meaning = found.cosine.map_or(0.0, |cosine| (cosine - UNRELATED_COSINE) / (SAME_COSINE - UNRELATED_COSINE));
-    1.0 - (1.0 - meaning.clamp(0.0, 1.0)) * (1.0 - WORDS_WEIGHT * found.coverage.clamp(0.0, 1.0))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn why(found: &Match) -> String {
-    let meaning = found.cosine.map(|cosine| format!("meaning {cosine:.2}"));
-    let quoted: Vec<_> = found.words.iter().map(|word| format!("'{word}'")).collect();
-    let words = (!quoted.is_empty()).then(|| format!("words {}", quoted.join(", ")));
-    meaning.into_iter().chain(words).collect::<Vec<_>>().join(", ")
-}
-
-/// Of memories that say the same, keeps the one said last, at the place of the best.
-fn without_repeats(index: &VectorIndex, ranked: Vec<Recalled>, max_count: usize) -> Vec<Recalled> {
-    let mut kept: Vec<Recalled> = Vec::new();
-    for candidate in ranked {
-        match kept.iter().position(|other| says_the_same(index, other, &candidate)) {
-            Some(place) if candidate.turn > kept[place].turn => {
-                kept[place] = Recalled { score: kept[place].score, ..candidate };
-            }
-            Some(_) => {}
-            None if kept.len() < max_count => kept.push(candidate),
-            None => {}
+    #[test]
+    fn a_score_rises_with_relevance_and_stays_between_0_and_1() {
+        let scores: Vec<f32> = (-20..30).map(|tenth| score(tenth as f32 / 10.0)).collect();
+        assert!(scores.is_sorted() && scores.iter().all(|score| (0.0..=1.0).contains(score)));
+        for least in [0.01, 0.15, 0.5, 0.99] {
+            assert!((score(relevance_of(least)) - least).abs() < 1e-4);
         }
+        assert_eq!(relevance_of(0.0), f32::NEG_INFINITY);
     }
-    kept
-}
-
-fn says_the_same(index: &VectorIndex, a: &Recalled, b: &Recalled) -> bool {
-    let near = index.vector(a.id).zip(index.vector(b.id)).is_some_and(|(a, b)| dot(a, b) > SAME_MEANING);
-    near || a.text.eq_ignore_ascii_case(&b.text)
 }

@@ -89,8 +89,8 @@ fn all_words(text: &str) -> String {
 }
 
 fn by_meaning(held: &mut Held, embedder: &dyn Embedder, vector: &[f32]) -> Result<Vec<i64>, Fault> {
-    held.index.refresh(&held.connection, embedder)?;
-    let cosines = held.index.cosines(vector);
-    let near = cosines.iter().enumerate().filter(|(_, cosine)| **cosine >= TOPIC_MIN_COSINE);
-    Ok(near.map(|(row, _)| held.index.id_at(row)).collect())
+    held.index.refresh(&held.connection, Some(embedder))?;
+    let cosines = held.index.vectors.products(vector);
+    let near = held.index.traits.iter().zip(cosines).filter(|(_, cosine)| *cosine >= TOPIC_MIN_COSINE);
+    Ok(near.map(|(known, _)| known.id).collect())
 }

@@ -8,6 +8,7 @@ mod background;
 mod record;
 mod reply;
 mod snapshots;
+mod summarise;
 mod transcript;
 
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ use crate::memory::{ConversationId, Recalled, RetrieveLimits, TurnOptions};
 use crate::prompt::{Costs, Plan, PromptParts, Quoted, TokenBudget, recalled_block};
 use assistant::Shared;
 use record::Recorder;
+use summarise::PendingSummary;
 use transcript::Transcript;
 
 /// What the model is told when the app gives no instructions of its own.
@@ -142,6 +144,7 @@ struct State {
     params: SessionParams,
     adapters: Vec<(AdapterId, f32)>,
     transcript: Transcript,
+    pending_summary: Option<PendingSummary>,
     /// The count of erasures that `transcript` reflects.
     erasures: u64,
 }
@@ -173,7 +176,9 @@ impl Session {
         let (mut starting, text) = (Starting { inner: Arc::clone(&self.inner), done: false }, text.trim().to_owned());
         let started = self.inner.shared.background.run(move || {
             let started = Inner::start(&starting.inner, text);
-            starting.done = started.is_ok();
+            if started.is_ok() {
+                starting.stay_busy();
+            }
             started
         });
         started.await
@@ -202,8 +207,10 @@ impl Session {
     /// Uses these adapters, each with its scale, from the next reply on; none clears them.
     ///
     /// # Errors
-    /// [`Error::Busy`] while a reply is under way; [`Error::AdapterMismatch`] and file errors leave the old ones on.
+    /// [`Error::Busy`] while a reply is under way; [`Error::InvalidInput`] for a scale that is no number,
+    /// [`Error::AdapterMismatch`] and file errors leave the old ones on.
     pub fn set_adapters(&mut self, adapters: Vec<(PathBuf, f32)>) -> Result<()> {
+        check_scales(&adapters)?;
         if self.inner.busy.load(Ordering::SeqCst) {
             return Err(Error::Busy);
         }
@@ -241,6 +248,12 @@ struct Starting {
     done: bool,
 }
 
+impl Starting {
+    fn stay_busy(&mut self) {
+        self.done = true;
+    }
+}
+
 impl Drop for Starting {
     fn drop(&mut self) {
         if !self.done {
@@ -266,7 +279,7 @@ impl Inner {
             let restored = sequence.blocking_restore(snapshot, adapters.clone())?;
             tracing::debug!(restored, "tokens of KV cache restored");
         }
-        let state = Mutex::new(State { params, adapters, transcript, erasures });
+        let state = Mutex::new(State { params, adapters, transcript, pending_summary: None, erasures });
         let conversation = AtomicI64::new(conversation.0);
         Ok(Self { shared, conversation, sequence, busy: AtomicBool::new(false), state })
     }
@@ -289,7 +302,10 @@ impl Inner {
         self.reload_if_erased(state)?;
         let budget = self.budget(&state.params);
         let costs = state.transcript.costs(&self.shared.engine, &state.params.system_prompt, &text)?;
-        state.params.overflow.check(&budget.plan(&costs)?, &costs, &budget)?;
+        let plan = budget.plan(&costs)?;
+        state.params.overflow.check(&plan, &costs, &budget)?;
+        let may_outgrow = plan.prompt_tokens + budget.memory_room() > budget.prompt_room();
+        state.settle_summary(plan.history_from > 0 || may_outgrow);
 
         let (turn, mut facts) = self.record_message(&state.params, &text, &budget)?;
         let room = state.params.overflow.room_beside(&costs, &budget);
@@ -397,6 +413,7 @@ impl Inner {
         if erasures == state.erasures {
             return Ok(());
         }
+        state.pending_summary = None; // it may tell what was forgotten
         state.transcript = match Transcript::load(&self.shared.memory, self.conversation()) {
             Err(Error::NotFound { .. }) => {
                 let new = self.shared.memory.create_conversation()?;
@@ -431,8 +448,14 @@ fn check(params: &SessionParams, n_ctx: usize) -> Result<()> {
         let reason = format!("{} is outside 1 to {}", params.max_reply_tokens, n_ctx - 1);
         return Err(Error::InvalidInput { what: "max_reply_tokens", reason });
     }
-    if let Some((_, scale)) = params.adapters.iter().find(|(_, scale)| !scale.is_finite()) {
-        return Err(Error::InvalidInput { what: "adapter scale", reason: format!("{scale} is not a number") });
+    check_scales(&params.adapters)
+}
+
+fn check_scales(adapters: &[(PathBuf, f32)]) -> Result<()> {
+    match adapters.iter().find(|(_, scale)| !scale.is_finite()) {
+        Some((_, scale)) => {
+            Err(Error::InvalidInput { what: "adapter scale", reason: format!("{scale} is not a finite number") })
+        }
+        None => Ok(()),
     }
-    Ok(())
 }

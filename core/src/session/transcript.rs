@@ -4,7 +4,7 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::memory::{ConversationId, MemoryStore, Recalled, Summary};
 use crate::message::Message;
-use crate::prompt::{Costs, PastTurn};
+use crate::prompt::{Costs, PastTurn, PromptParts};
 
 /// A memory that stood in the prompt this many turns ago, or longer, is quoted again.
 const REPEAT_AFTER_TURNS: usize = 12;
@@ -122,9 +122,13 @@ impl Transcript {
         for (turn, cost) in self.turns.iter().zip(&mut self.costs) {
             cost.get_or_insert_with(|| turn.messages().iter().map(content).sum());
         }
-        let summaries = self.summary.iter().chain(self.proposed.as_ref().map(|proposed| &proposed.text));
-        let summary = summaries.map(|text| engine.count_tokens(text) + SUMMARY_FRAME).max().unwrap_or(0);
-        let fixed = engine.count_tokens(system) + engine.count_tokens(user) + 3 * overhead + summary;
+        // Counted as a prompt, not summed up: a template may add words of its own, such as default instructions.
+        let bare = |summary| {
+            let parts = PromptParts { system, summary, history: &[], recalled: None, user };
+            engine.count_prompt_tokens(&parts.messages())
+        };
+        let proposed = self.proposed.as_ref().map(|proposed| proposed.text.as_str());
+        let fixed = bare(self.summary())?.max(if proposed.is_some() { bare(proposed)? } else { 0 });
         Ok(Costs { fixed, facts: Vec::new(), history: self.costs.iter().flatten().copied().collect() })
     }
 
@@ -133,9 +137,6 @@ impl Transcript {
         self.message_overhead.unwrap_or(0)
     }
 }
-
-/// Tokens of the words around a summary, and of the marks that quote its lines.
-const SUMMARY_FRAME: usize = 24;
 
 /// Tokens that the template adds to each message, rounded up over the roles.
 fn measure_overhead(engine: &Engine) -> Result<usize> {

@@ -33,7 +33,7 @@ pub(super) struct Statement {
 }
 
 /// Words that turn a statement round.
-const DENYING: [&str; 22] = [
+const DENYING: [&str; 21] = [
     "not",
     "no",
     "never",
@@ -48,7 +48,6 @@ const DENYING: [&str; 22] = [
     "stopped",
     "quit",
     "without",
-    "longer",
     "former",
     "formerly",
     "nor",

@@ -159,29 +159,25 @@ fn merge(
     report: &mut InductionReport,
 ) -> Result<(), Fault> {
     if let Some(embedder) = embedder.filter(|_| !found.is_empty()) {
-        held.index.refresh(&held.connection, embedder)?;
+        held.index.refresh(&held.connection, Some(embedder))?;
     }
     let mut known = Known::default();
     for fact in facts::in_force(&held.connection)? {
-        known.vectors.extend(held.index.vector(fact.id).map(|vector| (fact.id, vector.to_vec())));
+        known.vectors.extend(held.index.vector(fact.id).map(|vector| (fact.id, vector)));
     }
-    let (merged, added) = held.transaction(|tx| {
+    *report = held.transaction(|tx| {
         known.read(tx)?;
-        let (mut merged, mut added) = (*report, Vec::new());
+        let mut merged = *report;
         for found in found {
-            added.extend(known.take(tx, found, embedder, &mut merged)?);
+            known.take(tx, found, embedder, &mut merged)?;
         }
         if through > 0 {
             let raised = "INSERT INTO meta(key, value) VALUES (?1, ?2)
                 ON CONFLICT(key) DO UPDATE SET value = max(CAST(value AS INTEGER), excluded.value)";
             tx.prepare_cached(raised)?.execute((mark, through.to_string()))?;
         }
-        Ok((merged, added))
+        Ok(merged)
     })?;
-    *report = merged;
-    for (id, vector) in added {
-        held.index.add_if_filled(id, &vector);
-    }
     Ok(())
 }
 
@@ -199,17 +195,17 @@ impl Known {
         Ok(())
     }
 
-    /// Merges one candidate; returns to the fact it was added as, with its vector.
+    /// Merges one candidate.
     fn take(
         &mut self,
         connection: &Connection,
         found: Found,
         embedder: Option<&dyn Embedder>,
         report: &mut InductionReport,
-    ) -> Result<Option<(i64, Vec<f32>)>, Fault> {
+    ) -> Result<(), Fault> {
         let Found { candidate, vector } = found;
         if !may_support(connection, candidate.turn)? || facts::is_read(connection, &candidate)? {
-            return Ok(None);
+            return Ok(());
         }
         let statement = Statement::of(&candidate.text);
         let relations = self.relations(&statement, vector.as_deref());
@@ -217,7 +213,7 @@ impl Known {
             let (id, last_turn, _) = &mut self.facts[*place];
             *last_turn = (*last_turn).max(candidate.turn);
             report.confirmed += u64::from(facts::confirm(connection, *id, &candidate)?);
-            return Ok(None);
+            return Ok(());
         }
         let id = facts::add(connection, &candidate)?;
         report.added += 1;
@@ -225,9 +221,9 @@ impl Known {
         let contradicted = relations.iter().map(|(place, _)| *place).collect();
         if self.settle(connection, id, candidate.turn, contradicted, report)? {
             self.facts.push((id, candidate.turn, statement));
-            self.vectors.extend(vector.clone().map(|vector| (id, vector)));
+            self.vectors.extend(vector.map(|vector| (id, vector)));
         }
-        Ok(vector.map(|vector| (id, vector)))
+        Ok(())
     }
 
     /// Places in the list, and how the new statement stands to what is there; those that are merely other left out.

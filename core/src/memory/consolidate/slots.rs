@@ -59,10 +59,10 @@ const DEGREES: [&str; 13] = [
 ];
 
 /// Where a value ends.
-const AFTER_VALUE: [&str; 32] = [
+const AFTER_VALUE: [&str; 33] = [
     ",", ".", "!", "?", ":", "and", "but", "with", "since", "for", "near", "now", "because", "where", "who", "which",
     "so", "when", "these", "last", "this", "again", "by", "on", "at", "in", "not", "though", "as", "while", "or",
-    "after",
+    "after", "btw",
 ];
 
 /// A place or a name does not begin with these: "I live in a small flat" names no place.
@@ -97,7 +97,9 @@ fn without_article(words: &[String]) -> &[String] {
     }
 }
 
+/// "Now" before a value is when, not what.
 fn value(words: &[String]) -> String {
+    let words = if words.first().is_some_and(|word| word == "now") { &words[1..] } else { words };
     let taken: Vec<&str> =
         words.iter().map(String::as_str).take_while(|word| !AFTER_VALUE.contains(word)).take(4).collect();
     taken.join(" ")
@@ -160,15 +162,14 @@ mod tests {
             ("we've moved to Porto!", "home", "porto"),
             ("My name's Ana.", "name", "ana"),
             ("I work as a nurse in Leeds", "work", "nurse"),
-            ("im 31 btw", "age", ""),
+            ("im 31 btw", "age", "31"),
             ("I'm 31, from Oslo", "age", "31"),
             ("I'm now vegan.", "diet", "vegan"),
-            ("We got a dog and I got divorced last year", "relationship", ""),
+            ("We got a dog and I got divorced last year", "relationship", "divorced"),
             ("My favorite band is Sigur Rós.", "favourite band", "sigur rós"),
             ("Teal is my favorite color.", "favourite color", "teal"),
         ] {
-            let expected = (!value.is_empty()).then(|| (slot.to_owned(), value.to_owned()));
-            assert_eq!(filled_by(text), expected, "{text}");
+            assert_eq!(filled_by(text), Some((slot.to_owned(), value.to_owned())), "{text}");
         }
     }
 

@@ -194,9 +194,6 @@ impl Importer<'_> {
                 }
                 Ok(added)
             })?;
-            for (memory, vector) in &added.memories {
-                vector.iter().for_each(|at| held.index.add_if_filled(*memory, &vectors[*at]));
-            }
             Ok(added)
         })?;
         self.place = place;
