@@ -12,6 +12,9 @@ use super::sentences::sentences;
 use super::{Candidate, Inducer, MOST_BYTES, Origin, UserTurn};
 use crate::Result;
 
+/// What is less likely than this by grammar is not worth the embedder's time: questions, requests, small talk. In
+/// cross-validation no fact that meaning would have saved is lost by it.
+const WORTH_EMBEDDING: f32 = 0.12;
 /// Sentences read of one turn; who types more than this has pasted it.
 const MOST_SENTENCES: usize = 64;
 
@@ -54,28 +57,16 @@ impl ExtractiveInducer {
         self.embedder.is_some()
     }
 
+    /// Of those sentences that are worth it; without a vector, grammar alone decides.
     fn vectors(&self, read: &[Read<'_>]) -> Result<Vec<Option<Vec<f32>>>> {
-        match &self.embedder {
-            Some(embedder) if !read.is_empty() => {
-                let texts: Vec<&str> = read.iter().map(|read| read.text).collect();
-                let vectors = embed_checked(embedder.as_ref(), &texts, EmbedPurpose::Document)?;
-                Ok(vectors.into_iter().map(Some).collect())
-            }
-            _ => Ok(vec![None; read.len()]),
+        let mut vectors = vec![None; read.len()];
+        let places: Vec<usize> = (0..read.len()).filter(|place| read[*place].is_worth_embedding()).collect();
+        if let Some(embedder) = self.embedder.as_deref().filter(|_| !places.is_empty()) {
+            let texts: Vec<&str> = places.iter().map(|place| read[*place].text).collect();
+            let embedded = embed_checked(embedder, &texts, EmbedPurpose::Document)?;
+            places.into_iter().zip(embedded).for_each(|(place, vector)| vectors[place] = Some(vector));
         }
-    }
-
-    /// How likely each of the sentences states something lasting about the user, and of which kind: for whoever
-    /// chooses thresholds or measures them.
-    ///
-    /// # Errors
-    /// The embedder's own.
-    #[cfg(feature = "testing")]
-    pub fn weigh(&self, sentences: &[&str]) -> Result<Vec<(f32, super::MemoryKind)>> {
-        let read: Vec<_> = sentences.iter().map(|text| Read { turn: 0, text, cues: Cues::of(text) }).collect();
-        let vectors = self.vectors(&read)?;
-        let verdicts = read.iter().zip(&vectors).map(|(read, vector)| linear().weigh(&read.cues, vector.as_deref()));
-        Ok(verdicts.map(|verdict| (verdict.fact, verdict.kind)).collect())
+        Ok(vectors)
     }
 }
 
@@ -118,6 +109,12 @@ fn read<'a>(turn: &UserTurn<'a>) -> Vec<Read<'a>> {
     own.take(MOST_SENTENCES)
         .map(|sentence| Read { turn: turn.turn, text: sentence.text, cues: Cues::of(sentence.text) })
         .collect()
+}
+
+impl Read<'_> {
+    fn is_worth_embedding(&self) -> bool {
+        linear().weigh(&self.cues, None).fact >= WORTH_EMBEDDING
+    }
 }
 
 fn candidate(read: &Read<'_>, verdict: Verdict) -> Candidate {
