@@ -2,8 +2,6 @@
 //!
 //! The shortest loop that answers a prompt with text. No prefix reuse, no stream, no cancel, no statistics.
 
-#![allow(dead_code, reason = "each benchmark that includes this file uses its own part of it")]
-
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::{Duration, Instant};

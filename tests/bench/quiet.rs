@@ -4,8 +4,6 @@
 //! What other programs took is the machine's CPU time less our own, from Linux's `/proc`; elsewhere every run counts as
 //! undisturbed.
 
-#![allow(dead_code, reason = "each benchmark that includes this file uses its own part of it")]
-
 use std::time::{Duration, Instant};
 
 /// More than this of one core taken by others disturbs a run.

@@ -51,7 +51,13 @@ fn question() -> Vec<Message> {
 fn params(adapters: &[(AdapterId, f32)], max_tokens: usize) -> GenerateParams {
     // It speaks nonsense: the grammar keeps it talking, and its nonsense is comparable.
     let constraint = Constraint::Gbnf("root ::= [a-z ]{2000}".into());
-    GenerateParams { sampling: greedy(), constraint, max_tokens, adapters: adapters.to_vec(), ..GenerateParams::default() }
+    GenerateParams {
+        sampling: greedy(),
+        constraint,
+        max_tokens,
+        adapters: adapters.to_vec(),
+        ..GenerateParams::default()
+    }
 }
 
 fn ask(sequence: &Sequence, adapters: &[(AdapterId, f32)]) -> Generated {
@@ -74,7 +80,8 @@ fn adapters_change_what_is_said_by_their_scale_together_and_between_turns_and_no
     let engine = files.engine();
     let [one, two] = ["one", "two"].map(|name| engine.blocking_load_adapter(&files.path(name)).expect("it fits"));
     let base = log_prob(&engine, &[]);
-    let sets: [&[(AdapterId, f32)]; 5] = [&[(one, 1.0)], &[(one, 0.5)], &[(two, 1.0)], &[(one, 0.5), (two, 0.5)], &[(one, -1.0)]];
+    let sets: [&[(AdapterId, f32)]; 5] =
+        [&[(one, 1.0)], &[(one, 0.5)], &[(two, 1.0)], &[(one, 0.5), (two, 0.5)], &[(one, -1.0)]];
     let scored: Vec<f64> = std::iter::once(base).chain(sets.map(|set| log_prob(&engine, set))).collect();
     for (i, a) in scored.iter().enumerate() {
         assert!(scored[i + 1..].iter().all(|b| (a - b).abs() > 1e-3), "all differ: {scored:?}");
@@ -102,7 +109,7 @@ fn an_adapter_that_does_not_fit_is_told_apart_and_the_base_stays_usable() {
     assert!(matches!(load(&files.path("cut")), Some(Error::ModelCorrupt { .. })));
     assert!(matches!(load(&files.path("text")), Some(Error::ModelCorrupt { .. })));
     assert!(matches!(load(&files.path("none")), Some(Error::ModelMissing { .. })));
-    assert!(matches!(load(files.folder.path()), Some(_)));
+    assert!(load(files.folder.path()).is_some());
     assert_eq!(ask(&engine.sequence(), &[]).text, before);
     engine.blocking_load_adapter(&files.path("one")).expect("a fitting one still loads");
 }
