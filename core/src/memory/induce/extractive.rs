@@ -24,9 +24,9 @@ const MOST_SENTENCES: usize = 64;
 /// use aloekit::memory::{ExtractiveInducer, Inducer, MemoryKind, Origin, UserTurn};
 ///
 /// let inducer = ExtractiveInducer::new(None)?;
-/// let turn = UserTurn { turn: 1, text: "Hi! I'm vegan. What can I cook tonight?", origin: Origin::Said };
+/// let turn = UserTurn { turn: 1, text: "Hi! I live in Ghent. What can I cook tonight?", origin: Origin::Said };
 /// let facts = inducer.induce(&[turn])?;
-/// assert_eq!((facts[0].words.as_str(), facts[0].kind), ("I'm vegan.", MemoryKind::Preference));
+/// assert_eq!((facts[0].words.as_str(), facts[0].kind), ("I live in Ghent.", MemoryKind::Profile));
 /// # Ok::<(), aloekit::Error>(())
 /// ```
 #[derive(Clone)]
