@@ -4,7 +4,7 @@
 
 use aloekit::engine::EngineParams;
 use aloekit::memory::MemoryParams;
-use aloekit::{Assistant, AssistantParams, SessionParams};
+use aloekit::{Assistant, AssistantParams, Induction, SessionParams};
 
 async fn talk(model: &str, folder: &str) -> aloekit::Result<()> {
     let assistant = Assistant::open(AssistantParams {
@@ -12,6 +12,7 @@ async fn talk(model: &str, folder: &str) -> aloekit::Result<()> {
         memory: MemoryParams::file(format!("{folder}/memory.db")),
         embedder: None, // memories are found by their words; an `OrtEmbedder` finds them by meaning too
         snapshots: Some(format!("{folder}/snapshots").into()),
+        induction: Induction::default(), // what the user says becomes facts that they can see, edit and forget
     })?;
     let mut session = assistant.session(SessionParams::default())?;
     let mut reply = session.send("I play the cello. What could I do this weekend?").await?;

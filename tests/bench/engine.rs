@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use aloekit::engine::{Engine, EngineParams, GenerateParams, SamplingParams};
 use aloekit::memory::MemoryParams;
-use aloekit::{Assistant, AssistantParams, Conversation, Message, SessionParams};
+use aloekit::{Assistant, AssistantParams, Conversation, Induction, Message, SessionParams};
 use aloekit_tests::fixtures::model_path;
 use direct::Direct;
 use llama_cpp_2::context::params::KvCacheType;
@@ -135,7 +135,7 @@ fn expect_the_same_work(seen: &[Seen; 3]) {
 fn assistant(n_threads: u32) -> Assistant {
     let engine = EngineParams { n_ctx: N_CTX, n_threads: Some(n_threads), ..EngineParams::new(model_path()) };
     let memory = MemoryParams::in_memory();
-    let params = AssistantParams { engine, memory, embedder: None, snapshots: None };
+    let params = AssistantParams { engine, memory, embedder: None, snapshots: None, induction: Induction::Off };
     Assistant::open(params).expect("the default model opens")
 }
 

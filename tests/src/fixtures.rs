@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aloekit::engine::{Engine, EngineParams, SamplingParams};
 use aloekit::memory::{Embedder, MemoryParams, OrtEmbedder, OrtEmbedderParams};
-use aloekit::{Assistant, AssistantParams, SessionParams};
+use aloekit::{Assistant, AssistantParams, Induction, SessionParams};
 
 /// The default chat model (GGUF).
 ///
@@ -86,6 +86,7 @@ pub fn assistant(data: &Path, n_ctx: u32) -> Assistant {
         memory: MemoryParams::file(data.join("memory.db")),
         embedder: Some(embedder()),
         snapshots: Some(data.join("snapshots")),
+        induction: Induction::default(),
     };
     Assistant::open(params).expect("the assistant opens")
 }

@@ -9,7 +9,7 @@ use super::db::{Fault, Held};
 use super::external::{self, ImportedLine};
 use super::persona::Memory;
 use super::turn::{ConversationId, StoredTurn, Summary};
-use super::{log, memories};
+use super::{log, memories, standing};
 use crate::{Error, Result};
 
 /// The shape of [`Export`]; grows when the shape changes.
@@ -30,6 +30,9 @@ pub struct Export {
     /// Which memories stood in the prompts of which turns.
     #[serde(default)]
     pub recalls: Vec<ExportedRecall>,
+    /// Which facts stand in the instructions of which conversations.
+    #[serde(default)]
+    pub standing: Vec<ExportedStanding>,
     /// Which turns were imported, and from which lines.
     #[serde(default)]
     pub imported: Vec<ImportedLine>,
@@ -90,6 +93,17 @@ pub struct ExportedRecall {
     pub memories: Vec<i64>,
 }
 
+/// The facts in the instructions of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExportedStanding {
+    /// Which conversation.
+    pub conversation: ConversationId,
+    /// Ids of those that stand there, in their order.
+    pub memories: Vec<i64>,
+    /// Ids of those that stood there once.
+    pub earlier: Vec<i64>,
+}
+
 /// What every format has: enough to tell a newer one from a damaged file.
 #[derive(Deserialize)]
 struct Format {
@@ -144,6 +158,7 @@ pub(super) fn export(held: &mut Held) -> Result<Export, Fault> {
             memories: memories::all_with_history(tx)?,
             facts: facts(tx)?,
             recalls: recalls(tx)?,
+            standing: standing::all(tx)?,
             imported: external::all(tx)?,
         })
     })

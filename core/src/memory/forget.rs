@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::db::{Db, Fault, Held};
 use super::turn::ConversationId;
-use super::{MemoryStore, consolidate, schema, words};
+use super::{MemoryStore, consolidate, schema, standing, words};
 use crate::{Error, Result};
 
 /// In `meta` from the deletion until its bytes are gone from the files, so that a crash in between is made good.
@@ -84,7 +84,8 @@ fn sources(tx: &Transaction<'_>, memories: &[i64]) -> Result<BTreeSet<i64>, Faul
 #[derive(Default)]
 struct Reach {
     memories: Vec<i64>,
-    /// The first forgotten turn of each conversation: replies after it were given with its words in view.
+    /// Of each conversation the first forgotten turn, or 0 where a forgotten fact stood in the instructions: replies
+    /// after it were given with its words in view.
     first_in: BTreeMap<i64, i64>,
     /// Turns in whose prompt a forgotten memory stood.
     recalled_in: BTreeSet<i64>,
@@ -118,6 +119,9 @@ fn reach_of(tx: &Transaction<'_>, turns: &BTreeSet<i64>) -> Result<Reach, Fault>
             .prepare_cached("SELECT conversation, words FROM turns WHERE id = ?1")?
             .query_row([turn], |row| Ok((row.get(0)?, row.get(1)?)))?;
         reach.first_in.entry(conversation).or_insert(*turn); // turns come in order
+        for conversation in standing::stood_in(tx, *turn)? {
+            reach.first_in.insert(conversation, 0); // in view from the first turn
+        }
         reach.said.extend(words::content_words(&said));
         reach.recalled_in.extend(ids(
             tx,

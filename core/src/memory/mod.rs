@@ -28,6 +28,7 @@ mod persona;
 mod relevance;
 mod retrieve;
 mod schema;
+mod standing;
 mod terms;
 mod topic;
 mod turn;
@@ -44,7 +45,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub use consolidate::InductionReport;
 pub use edit::EditedMemory;
 pub use embed::{EmbedPurpose, Embedder};
-pub use export::{EXPORT_FORMAT, Export, ExportedConversation, ExportedFact, ExportedRecall, ExportedSource};
+pub use export::{
+    EXPORT_FORMAT, Export, ExportedConversation, ExportedFact, ExportedRecall, ExportedSource, ExportedStanding,
+};
 pub use external::{ExternalId, ImportedLine, Speaker};
 pub use forget::ForgetReport;
 #[cfg(any(test, feature = "testing"))]

@@ -15,7 +15,7 @@ pub(super) const APPLICATION_ID: i64 = 0x416C_6F65; // "Aloe"
 pub(super) const NEWEST: i64 = STEPS.len() as i64;
 
 /// Step n leads from version n to n + 1.
-const STEPS: [&str; 4] = [LOG_AND_EPISODES, FACTS, IMPORTED, FACT_SOURCES];
+const STEPS: [&str; 5] = [LOG_AND_EPISODES, FACTS, IMPORTED, FACT_SOURCES, STANDING_FACTS];
 
 /// `memories` repeats the words of `turns`: one turn may become several memories (passages of a long text, facts), and
 /// a memory's text may be edited while the log stays verbatim. AUTOINCREMENT: an id is never given twice, or a
@@ -129,6 +129,18 @@ INSERT INTO fact_sources(fact, turn, words, confidence)
     SELECT f.memory, m.turn, f.words, f.confidence FROM facts f JOIN memories m ON m.id = f.memory;
 ";
 
+/// The facts that stand in the instructions of a conversation, by their place; without one, those that stood there
+/// once: a reply given with them in view may repeat them.
+const STANDING_FACTS: &str = "
+CREATE TABLE standing_facts(
+    conversation INTEGER NOT NULL REFERENCES conversations(id) ON DELETE CASCADE,
+    fact INTEGER NOT NULL REFERENCES facts(memory) ON DELETE CASCADE,
+    place INTEGER,
+    PRIMARY KEY (conversation, fact)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX standing_facts_of_fact ON standing_facts(fact);
+";
+
 /// Brings the store to the newest schema, or leaves it as it was.
 pub(super) fn climb(connection: &mut Connection) -> Result<(), Fault> {
     if version(connection)? == NEWEST {
@@ -148,6 +160,7 @@ pub(super) fn climb(connection: &mut Connection) -> Result<(), Fault> {
 /// Drops everything and climbs anew. With `secure_delete` on, the dropped pages are zeroed.
 pub(super) fn start_over(transaction: &Transaction<'_>) -> Result<(), Fault> {
     let newest_first = [
+        "standing_facts",
         "fact_sources",
         "imported",
         "facts",

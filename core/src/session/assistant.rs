@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::background::Background;
+use super::learning::{Induction, Learning, READS_AFTER_REPLY};
 use super::snapshots::Snapshots;
 use super::{Session, SessionParams};
 use crate::engine::{AdapterId, Engine, EngineParams};
@@ -21,6 +22,8 @@ pub struct AssistantParams {
     pub embedder: Option<Arc<dyn Embedder>>,
     /// Folder of KV snapshots, so that the next launch needs no prefill; `None` keeps none.
     pub snapshots: Option<PathBuf>,
+    /// How what the user says becomes facts.
+    pub induction: Induction,
 }
 
 /// A loaded model with a memory of its user. Cloning shares it.
@@ -35,28 +38,43 @@ pub(super) struct Shared {
     pub(super) memory: MemoryStore,
     pub(super) background: Background,
     pub(super) snapshots: Option<Snapshots>,
+    pub(super) learning: Learning,
     /// Grows when something is forgotten: sessions then read their conversation anew.
     pub(super) erasures: AtomicU64,
     adapters: Mutex<Vec<(PathBuf, AdapterId)>>,
 }
 
 impl Assistant {
-    /// Opens the memory, loads the model and starts the threads. Blocks until the model is loaded.
+    /// Opens the memory, loads the model and starts the threads. Blocks until the model is loaded; what the first search
+    /// needs is read into RAM meanwhile.
     ///
     /// # Errors
     /// Those of [`MemoryStore::open`] and [`Engine::open`].
     pub fn open(params: AssistantParams) -> Result<Self> {
         let memory = MemoryStore::open(params.memory, params.embedder)?;
-        let engine = Engine::open(&params.engine)?;
-        Self::from_parts(engine, memory, params.snapshots)
+        let engine = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                if let Err(error) = memory.warm_up() {
+                    tracing::warn!(%error, "the memory is read when it is first searched");
+                }
+            });
+            Engine::open(&params.engine)
+        })?;
+        Self::from_parts(engine, memory, params.snapshots, params.induction)
     }
 
-    /// An assistant of an engine and a memory that are open already.
+    /// An assistant of an engine and a memory that are open already; [`MemoryStore::warm_up`] is the caller's.
     ///
     /// # Errors
     /// [`crate::Error::Internal`] when no thread can be started.
-    pub fn from_parts(engine: Engine, memory: MemoryStore, snapshots: Option<PathBuf>) -> Result<Self> {
+    pub fn from_parts(
+        engine: Engine,
+        memory: MemoryStore,
+        snapshots: Option<PathBuf>,
+        induction: Induction,
+    ) -> Result<Self> {
         let shared = Shared {
+            learning: Learning::start(&engine, &memory, induction)?,
             engine,
             memory,
             background: Background::start()?,
@@ -64,7 +82,10 @@ impl Assistant {
             erasures: AtomicU64::new(0),
             adapters: Mutex::new(Vec::new()),
         };
-        Ok(Self { shared: Arc::new(shared) })
+        let shared = Arc::new(shared);
+        // What was imported, or said just before the process was killed, may be unread.
+        shared.learn();
+        Ok(Self { shared })
     }
 
     /// Starts or resumes a conversation. Reads its text and, where there is one, its KV snapshot.
@@ -86,6 +107,15 @@ impl Assistant {
     #[must_use]
     pub fn memory(&self) -> &MemoryStore {
         &self.shared.memory
+    }
+
+    /// Waits until what was said so far has been read for facts, without a language model. Not needed before the next
+    /// message, which comes after it anyway: for showing facts right after a reply.
+    ///
+    /// # Errors
+    /// [`crate::Error::Closed`].
+    pub fn settle(&self) -> Result<()> {
+        self.shared.background.run_blocking(|| Ok(()))
     }
 
     /// Forgets one memory: its text, its vector, every prompt and snapshot that held it.
@@ -127,12 +157,29 @@ impl Assistant {
     /// Finishes what is being recorded, stops the engine and frees the model. Open replies end with
     /// [`crate::Error::Closed`].
     pub fn close(&self) {
+        self.shared.learning.close();
         self.shared.engine.close();
         self.shared.background.close();
     }
 }
 
 impl Shared {
+    /// Has the background thread read what is unread, a few turns at a time: other jobs come in between.
+    pub(super) fn learn(self: &Arc<Self>) {
+        self.learn_some(READS_AFTER_REPLY);
+        self.learning.resume();
+    }
+
+    fn learn_some(self: &Arc<Self>, reads: usize) {
+        let Some(left) = reads.checked_sub(1) else { return };
+        let shared = Arc::clone(self);
+        self.background.submit(move || {
+            if shared.learning.read() {
+                shared.learn_some(left);
+            }
+        });
+    }
+
     /// The adapter in this file, loaded once for all sessions.
     pub(super) fn adapter(&self, path: &Path) -> Result<AdapterId> {
         let mut adapters = self.adapters.lock().unwrap_or_else(PoisonError::into_inner);

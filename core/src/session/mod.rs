@@ -5,7 +5,9 @@
 
 mod assistant;
 mod background;
+mod learning;
 mod params;
+mod persona;
 mod record;
 mod reply;
 mod snapshots;
@@ -17,17 +19,20 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use assistant::{Assistant, AssistantParams};
+pub use learning::Induction;
 pub use params::{Conversation, DEFAULT_SYSTEM_PROMPT, Overflow, SessionParams};
 pub use reply::{Reply, Turn};
 pub use snapshots::erase_snapshots;
 
-use crate::engine::{AdapterId, GenerateParams, SamplingParams, Sequence};
+use crate::engine::{AdapterId, Engine, GenerateParams, SamplingParams, Sequence};
 use crate::error::{Error, Result};
 use crate::memory::{ConversationId, Recalled, RetrieveLimits, TurnOptions};
 use crate::prompt::{Costs, Plan, PromptParts, Quoted, TokenBudget, recalled_block};
 use assistant::Shared;
 use params::check_scales;
+use persona::Persona;
 use record::Recorder;
+use reply::Given;
 use summarise::PendingSummary;
 use transcript::Transcript;
 
@@ -53,6 +58,7 @@ struct State {
     params: SessionParams,
     adapters: Vec<(AdapterId, f32)>,
     transcript: Transcript,
+    persona: Persona,
     pending_summary: Option<PendingSummary>,
     /// The count of erasures that `transcript` reflects.
     erasures: u64,
@@ -151,6 +157,12 @@ impl Session {
     }
 }
 
+impl State {
+    fn costs(&mut self, engine: &Engine, text: &str) -> Result<Costs> {
+        self.transcript.costs(engine, &self.params.system_prompt, self.persona.block(), text)
+    }
+}
+
 /// Frees the session again when no reply came of it, be it that the job was never run.
 struct Starting {
     inner: Arc<Inner>,
@@ -188,7 +200,14 @@ impl Inner {
             let restored = sequence.blocking_restore(snapshot, adapters.clone())?;
             tracing::debug!(restored, "tokens of KV cache restored");
         }
-        let state = Mutex::new(State { params, adapters, transcript, pending_summary: None, erasures });
+        let state = Mutex::new(State {
+            params,
+            adapters,
+            transcript,
+            persona: Persona::default(),
+            pending_summary: None,
+            erasures,
+        });
         let conversation = AtomicI64::new(conversation.0);
         Ok(Self { shared, conversation, sequence, busy: AtomicBool::new(false), state })
     }
@@ -209,19 +228,21 @@ impl Inner {
         let mut guard = self.state();
         let state = &mut *guard;
         self.reload_if_erased(state)?;
+        self.shared.learning.pause();
         let budget = self.budget(&state.params);
-        let costs = state.transcript.costs(&self.shared.engine, &state.params.system_prompt, &text)?;
+        let costs = self.costs(state, &text, &budget)?;
         let plan = budget.plan(&costs)?;
         state.params.overflow.check(&plan, &costs, &budget)?;
         let may_outgrow = plan.prompt_tokens + budget.memory_room() > budget.prompt_room();
         state.settle_summary(plan.history_from > 0 || may_outgrow);
 
-        let (turn, mut facts) = self.record_message(&state.params, &text, &budget)?;
+        let (turn, mut facts) = self.record_message(state, &text, &budget)?;
         let room = state.params.overflow.room_beside(&costs, &budget);
         let (recalled, quoted) = self.quote(state, turn, &mut facts, room)?;
         let plan = self.make_room(state, costs, recalled.as_deref(), &budget)?;
         let parts = PromptParts {
             system: &state.params.system_prompt,
+            persona: state.persona.block(),
             summary: state.transcript.summary(),
             history: state.transcript.turns(),
             recalled: recalled.as_deref(),
@@ -239,11 +260,24 @@ impl Inner {
             observer: Some(Box::new(recorder)),
         };
         let stream = self.sequence.generate(&messages, params)?;
-        Ok(Reply::new(stream, recorded, turn, text, facts))
+        let given = Given { persona: state.persona.facts().to_vec(), facts };
+        Ok(Reply::new(stream, recorded, turn, text, given))
+    }
+
+    /// What the prompt would take, with the facts of the system prompt up to date. They go before the message does.
+    fn costs(&self, state: &mut State, text: &str, budget: &TokenBudget) -> Result<Costs> {
+        self.settle_persona(state, budget)?;
+        let costs = state.costs(&self.shared.engine, text)?;
+        if costs.fixed <= budget.prompt_room() || state.persona.block().is_none() {
+            return Ok(costs);
+        }
+        state.persona = Persona::default();
+        state.costs(&self.shared.engine, text)
     }
 
     /// Makes the message durable; answers with its turn and the memories that matter to it, as many as are affordable.
-    fn record_message(&self, params: &SessionParams, text: &str, budget: &TokenBudget) -> Result<(i64, Vec<Recalled>)> {
+    fn record_message(&self, state: &State, text: &str, budget: &TokenBudget) -> Result<(i64, Vec<Recalled>)> {
+        let params = &state.params;
         let max_count = if params.recall { params.max_recalled } else { 0 };
         let options = TurnOptions {
             remember: params.remember.into(),
@@ -254,7 +288,7 @@ impl Inner {
         if let Some(error) = begun.embedding_failure {
             tracing::warn!(%error, "the turn is stored without its vector");
         }
-        let mut room = budget.memory_room();
+        let mut room = budget.memory_room().saturating_sub(self.cost(state, state.persona.block()));
         let fits = |fact: &Recalled| {
             let cost = self.shared.engine.count_tokens(&fact.text) + QUOTATION_OVERHEAD;
             room.checked_sub(cost).map(|rest| room = rest).is_some()
@@ -271,7 +305,7 @@ impl Inner {
         facts: &mut Vec<Recalled>,
         room: usize,
     ) -> Result<(Option<String>, Vec<i64>)> {
-        let is_fresh = |fact: &Recalled| !state.transcript.shows(fact);
+        let is_fresh = |fact: &Recalled| !state.transcript.shows(fact) && !state.persona.shows(fact);
         let block = loop {
             let fresh = facts.iter().filter(|fact| is_fresh(fact));
             let quoted: Vec<_> = fresh.map(|fact| Quoted { words: &fact.text, turn: fact.turn }).collect();
@@ -305,6 +339,7 @@ impl Inner {
         let plan = budget.plan(&costs)?;
         if plan.history_from > 0 {
             state.transcript.drop_oldest(plan.history_from, &self.shared.memory, self.conversation())?;
+            self.renew_persona(state, budget.prompt_room() - plan.prompt_tokens, budget)?;
         }
         Ok(plan)
     }

@@ -64,6 +64,7 @@ impl GenerationObserver for Recorder {
             if saved.is_ok() {
                 session.summarise_if_long(used);
             }
+            session.shared.learn();
             if let Some(recorded) = recorded {
                 let _ = recorded.send(saved);
             }

@@ -16,8 +16,10 @@ pub struct Turn {
     pub user: String,
     /// What was answered.
     pub reply: String,
-    /// The memories that the reply was given, strongest first.
+    /// The memories that were recalled for the message, strongest first.
     pub facts: Vec<Recalled>,
+    /// The facts that stood in the instructions.
+    pub persona: Vec<Recalled>,
     /// What it cost.
     pub stats: GenerationStats,
     /// Why the reply ended.
@@ -31,7 +33,14 @@ pub struct Reply {
     recorded: oneshot::Receiver<Result<()>>,
     turn: i64,
     user: String,
-    facts: Vec<Recalled>,
+    given: Given,
+}
+
+/// What a reply was given of the memory.
+#[derive(Debug)]
+pub(super) struct Given {
+    pub(super) facts: Vec<Recalled>,
+    pub(super) persona: Vec<Recalled>,
 }
 
 impl Reply {
@@ -40,9 +49,9 @@ impl Reply {
         recorded: oneshot::Receiver<Result<()>>,
         turn: i64,
         user: String,
-        facts: Vec<Recalled>,
+        given: Given,
     ) -> Self {
-        Self { stream, recorded, turn, user, facts }
+        Self { stream, recorded, turn, user, given }
     }
 
     /// The number of the turn being answered.
@@ -51,10 +60,16 @@ impl Reply {
         self.turn
     }
 
-    /// The memories that the reply was given, strongest first.
+    /// The memories that were recalled for the message, strongest first.
     #[must_use]
     pub fn facts(&self) -> &[Recalled] {
-        &self.facts
+        &self.given.facts
+    }
+
+    /// The facts that stand in the instructions.
+    #[must_use]
+    pub fn persona(&self) -> &[Recalled] {
+        &self.given.persona
     }
 
     /// The next piece of text, whole characters only; `None` at the end. Errors come with [`Reply::finish`].
@@ -84,7 +99,8 @@ impl Reply {
             turn: self.turn,
             user: self.user,
             reply: generated.text,
-            facts: self.facts,
+            facts: self.given.facts,
+            persona: self.given.persona,
             stats: generated.stats,
             stop: generated.stop,
         })

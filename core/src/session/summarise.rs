@@ -54,6 +54,7 @@ impl Inner {
     fn ask_for_summary(&self, state: &State, through_turn: i64) -> Result<PendingSummary> {
         let parts = PromptParts {
             system: &state.params.system_prompt,
+            persona: state.persona.block(),
             summary: state.transcript.summary(),
             history: state.transcript.turns(),
             recalled: None,

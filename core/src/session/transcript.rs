@@ -16,6 +16,8 @@ pub(super) struct Transcript {
     /// Of each turn: its number, and the ids of the memories quoted with it.
     marks: Vec<Mark>,
     summary: Option<String>,
+    /// Whether turns have left the prompt.
+    has_dropped: bool,
     /// A summary of turns that are all still in the prompt; takes effect when they leave it.
     proposed: Option<Summary>,
     /// Tokens of each turn's messages, template included; counted once.
@@ -34,8 +36,11 @@ impl Transcript {
     pub(super) fn load(memory: &MemoryStore, conversation: ConversationId) -> Result<Self> {
         let summary = memory.summary(conversation)?;
         let left = summary.as_ref().map_or(0, |summary| summary.through_turn);
-        let mut transcript =
-            Self { summary: summary.map(|s| s.text).filter(|text| !text.is_empty()), ..Self::default() };
+        let mut transcript = Self {
+            has_dropped: left > 0,
+            summary: summary.map(|s| s.text).filter(|text| !text.is_empty()),
+            ..Self::default()
+        };
         for stored in memory.transcript(conversation)?.into_iter().filter(|stored| stored.turn > left) {
             let reply = stored.reply.map(|reply| reply.text).filter(|text| !text.is_empty());
             transcript.turns.push(PastTurn { recalled: stored.recalled_block, user: stored.user, reply });
@@ -54,6 +59,11 @@ impl Transcript {
 
     pub(super) fn summary(&self) -> Option<&str> {
         self.summary.as_deref()
+    }
+
+    /// Whether nothing of the conversation is or was in a prompt.
+    pub(super) fn is_empty(&self) -> bool {
+        self.turns.is_empty() && self.summary.is_none() && !self.has_dropped
     }
 
     pub(super) fn last_turn(&self) -> Option<i64> {
@@ -106,6 +116,7 @@ impl Transcript {
         }
         let text = self.summary.clone().unwrap_or_default();
         memory.set_summary(conversation, &Summary { text, through_turn: last_dropped })?;
+        self.has_dropped = true;
         self.turns.drain(..count);
         self.marks.drain(..count);
         self.costs.drain(..count);
@@ -113,7 +124,7 @@ impl Transcript {
     }
 
     /// What the prompt for this message would take; no facts are counted yet.
-    pub(super) fn costs(&mut self, engine: &Engine, system: &str, user: &str) -> Result<Costs> {
+    pub(super) fn costs(&mut self, engine: &Engine, system: &str, persona: Option<&str>, user: &str) -> Result<Costs> {
         let overhead = match self.message_overhead {
             Some(overhead) => overhead,
             None => *self.message_overhead.insert(measure_overhead(engine)?),
@@ -124,7 +135,7 @@ impl Transcript {
         }
         // Counted as a prompt, not summed up: a template may add words of its own, such as default instructions.
         let bare = |summary| {
-            let parts = PromptParts { system, summary, history: &[], recalled: None, user };
+            let parts = PromptParts { system, persona, summary, history: &[], recalled: None, user };
             engine.count_prompt_tokens(&parts.messages())
         };
         let proposed = self.proposed.as_ref().map(|proposed| proposed.text.as_str());

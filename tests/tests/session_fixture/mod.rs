@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use aloekit::engine::{Constraint, Engine, EngineParams};
 use aloekit::memory::{MemoryParams, MemoryStore, ReplyState, StoredTurn};
-use aloekit::{Assistant, AssistantParams, Conversation, Error, Overflow, Session, SessionParams, Turn};
+use aloekit::{Assistant, AssistantParams, Conversation, Error, Induction, Overflow, Session, SessionParams, Turn};
 use aloekit_tests::fixtures::quick_session;
 
 #[allow(unused_imports, reason = "each test file uses its own part")]
@@ -28,13 +28,15 @@ pub fn memory(data: &Path) -> MemoryStore {
 /// An assistant that owns its engine.
 pub fn open(data: &Path, engine: EngineParams) -> Assistant {
     let memory = MemoryParams::file(data.join("memory.db"));
-    Assistant::open(AssistantParams { engine, memory, embedder: None, snapshots: Some(data.join("snapshots")) })
+    let (snapshots, induction) = (Some(data.join("snapshots")), Induction::default());
+    Assistant::open(AssistantParams { engine, memory, embedder: None, snapshots, induction })
         .expect("the assistant opens")
 }
 
 /// An assistant on an engine that is open already: a launch without the loading of the model.
 pub fn launch(data: &Path, engine: &Engine) -> Assistant {
-    Assistant::from_parts(engine.clone(), memory(data), Some(data.join("snapshots"))).expect("the assistant starts")
+    Assistant::from_parts(engine.clone(), memory(data), Some(data.join("snapshots")), Induction::default())
+        .expect("the assistant starts")
 }
 
 pub fn brief(max_reply_tokens: usize) -> SessionParams {

@@ -9,6 +9,7 @@ mod facts;
 mod slots;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
@@ -78,6 +79,11 @@ impl MemoryStore {
     pub fn facts(&self) -> Result<Vec<Fact>> {
         // One transaction: a fact and its turns must be of one moment.
         self.inner.db.write(|tx| facts::all(tx))
+    }
+
+    /// The embedder given to `open`.
+    pub(crate) fn embedder_handle(&self) -> Option<Arc<dyn Embedder>> {
+        self.inner.embedder.clone()
     }
 
     fn embedder(&self) -> Option<&dyn Embedder> {

@@ -14,7 +14,7 @@ use crate::memory::embed::{EmbedPurpose, Embedder, embed_checked};
 use crate::memory::many::EMBED_BATCH;
 use crate::memory::{
     ConversationId, Export, ExportedConversation, ExportedFact, ImportedLine, MemoryStore, StoredTurn, Summary,
-    external, log, memories, vectors, words,
+    external, log, memories, standing, vectors, words,
 };
 use crate::{Error, Result};
 
@@ -199,6 +199,16 @@ impl Restore<'_> {
             let recalled = recall.memories.iter().filter_map(|memory| self.ids.memories.get(memory));
             for (place, memory) in recalled.enumerate() {
                 link.execute((turn, memory, place as i64))?;
+            }
+        }
+        for standing in &self.export.standing {
+            let Some(conversation) = self.ids.conversations.get(&standing.conversation) else { continue };
+            let known = |memory: &i64| self.ids.memories.get(memory).copied();
+            for (place, fact) in standing.memories.iter().filter_map(known).enumerate() {
+                standing::put(self.tx, *conversation, fact, Some(place))?;
+            }
+            for fact in standing.earlier.iter().filter_map(known) {
+                standing::put(self.tx, *conversation, fact, None)?;
             }
         }
         for line in &self.export.imported {

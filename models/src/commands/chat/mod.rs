@@ -135,6 +135,7 @@ impl Chat {
     }
 
     fn command(&mut self, command: Command, shown: &[i64]) -> Result<()> {
+        self.assistant.settle()?; // what was just said may still be read for facts
         match command {
             Command::Persona => self.view.persona(&self.assistant.memory().memories()?),
             Command::Why => self.why(),
@@ -152,12 +153,13 @@ impl Chat {
     }
 
     fn why(&self) -> Result<()> {
-        let facts: &[Recalled] = self.last.as_ref().map(|turn| turn.facts.as_slice()).unwrap_or_default();
+        let (facts, persona): (&[Recalled], &[Recalled]) =
+            self.last.as_ref().map(|turn| (&turn.facts[..], &turn.persona[..])).unwrap_or_default();
         let mut pinned = HashSet::new();
-        for fact in facts {
+        for fact in facts.iter().chain(persona) {
             pinned.extend(self.assistant.memory().memory(fact.id)?.filter(|memory| memory.pinned).map(|m| m.id));
         }
-        self.view.why(facts, &pinned)
+        self.view.why(facts, persona, &pinned)
     }
 
     fn edit(&self, id: i64, text: &str) -> Result<()> {
@@ -194,6 +196,7 @@ impl Chat {
     fn forgotten(&mut self, report: &ForgetReport) -> Result<()> {
         if let Some(last) = &mut self.last {
             last.facts.retain(|fact| !report.memories.contains(&fact.id));
+            last.persona.retain(|fact| !report.memories.contains(&fact.id));
         }
         self.input.clear_history()?; // what is forgotten was typed here, and so may be its name just now
         let ids: Vec<_> = report.memories.iter().map(ToString::to_string).collect();
@@ -234,6 +237,8 @@ impl Chat {
         let found: Vec<_> = memories.iter().filter(|memory| has(&memory.text) || has(&memory.words)).collect();
         match found.as_slice() {
             [one] => Ok(one.id),
+            // Facts of one turn go with it, and the turn with them.
+            [one, others @ ..] if others.iter().all(|other| other.turn == one.turn) => Ok(one.id),
             [] => Err(Error::usage("no memory contains that", "/persona shows all, with the id of each")),
             several => {
                 let ids: Vec<_> = several.iter().map(|memory| memory.id.to_string()).collect();

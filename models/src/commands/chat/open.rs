@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use aloekit::engine::{EngineParams, KvType, SamplingParams};
 use aloekit::memory::{ConversationId, MemoryParams};
-use aloekit::{Assistant, AssistantParams, Conversation, SessionParams};
+use aloekit::{Assistant, AssistantParams, Conversation, Induction, SessionParams};
 
 use super::options::{Generation, Options, Start};
 use crate::cli::KvTypeArg;
@@ -26,6 +26,7 @@ pub(crate) fn assistant(options: &Options, settings: &Settings, output: Output) 
         memory: MemoryParams::file(data_folder::store(&options.data)),
         embedder,
         snapshots: Some(data_folder::snapshots(&options.data)),
+        induction: Induction::default(),
     })?)
 }
 

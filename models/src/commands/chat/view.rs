@@ -33,6 +33,8 @@ struct TurnLine<'a> {
     user: &'a str,
     reply: &'a str,
     facts: Vec<FactLine<'a>>,
+    /// The facts in the instructions.
+    persona: Vec<FactLine<'a>>,
     stats: Option<StatsLine>,
     stop: Value,
     /// Only of a turn that failed.
@@ -151,6 +153,7 @@ impl View {
             user: &turn.user,
             reply: &turn.reply,
             facts: turn.facts.iter().map(fact_line).collect::<Result<_>>()?,
+            persona: turn.persona.iter().map(fact_line).collect::<Result<_>>()?,
             stats: Some(stats_line(turn)),
             stop: serde_json::to_value(turn.stop).map_err(Error::internal)?,
             failure: None,
@@ -168,6 +171,7 @@ impl View {
             user,
             reply: "",
             facts: Vec::new(),
+            persona: Vec::new(),
             stats: None,
             stop: Value::from("error"),
             failure: Some(FailureLine { error: error.to_string(), hint: error.hint() }),
@@ -185,14 +189,15 @@ impl View {
     }
 
     /// The memories behind the last reply.
-    pub(crate) fn why(&self, facts: &[Recalled], pinned: &HashSet<i64>) -> Result<()> {
-        let lines: Vec<_> = facts.iter().map(|fact| reason_line(fact, pinned)).collect::<Result<_>>()?;
-        let words = paragraphs(facts, "the last reply used no memory", |fact| {
-            let Recalled { id, text, turn, words, why, score, kind, .. } = fact;
+    pub(crate) fn why(&self, facts: &[Recalled], persona: &[Recalled], pinned: &HashSet<i64>) -> Result<()> {
+        let value = json!({"facts": reason_lines(facts, pinned)?, "persona": reason_lines(persona, pinned)?});
+        let all: Vec<&Recalled> = facts.iter().chain(persona).collect();
+        let words = paragraphs(&all, "the last reply used no memory", |fact| {
+            let Recalled { id, text, turn, words, why, score, kind, .. } = *fact;
             let kind = kind_and_pin(*kind, pinned.contains(id));
             format!("[{id}] {text} ({kind})\n    you said in turn {turn}: \"{words}\"\n    {why} (score {score:.2})")
         });
-        self.answer("why", json!({"facts": lines}), &self.wrapped(&words))
+        self.answer("why", value, &self.wrapped(&words))
     }
 
     /// Everything that is remembered.
@@ -273,6 +278,10 @@ fn memory_line(memory: &Memory) -> Result<MemoryLine<'_>> {
     let kind = serde_json::to_value(memory.kind).map_err(Error::internal)?;
     let Memory { id, text, words, turn, pinned, .. } = memory;
     Ok(MemoryLine { id: *id, text, words, turn: *turn, kind, pinned: *pinned })
+}
+
+fn reason_lines<'a>(facts: &'a [Recalled], pinned: &HashSet<i64>) -> Result<Vec<ReasonLine<'a>>> {
+    facts.iter().map(|fact| reason_line(fact, pinned)).collect()
 }
 
 fn paragraphs<T>(items: &[T], none: &str, words: impl Fn(&T) -> String) -> String {
