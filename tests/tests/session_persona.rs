@@ -41,7 +41,7 @@ fn what_was_told_stands_in_the_instructions_of_the_next_conversation_and_stays_t
         assert_eq!(persona(&first), TOLD);
         assert!(first.facts.is_empty(), "small talk recalls nothing: {:?}", first.facts);
         assert!(first.persona.iter().all(|fact| fact.why.contains("instructions") && fact.score > 0.5));
-        let second = say(&mut next, "My cat is called Miso.");
+        let second = say(&mut next, "I work as a nurse.");
         let third = say(&mut next, "What a day.");
         assert_eq!(persona(&third), TOLD, "what is learnt now stands in the history");
         for (later, earlier) in [(&second, &first), (&third, &second)] {
@@ -56,7 +56,7 @@ fn what_was_told_stands_in_the_instructions_of_the_next_conversation_and_stays_t
     assert_eq!(persona(&fourth), TOLD);
     assert!(fourth.stats.cached_tokens + 1 >= known, "{:?} after {known}", fourth.stats);
     let fresh = say(&mut session(&assistant, brief_new(8)), "Hello again!");
-    assert!(persona(&fresh).contains(&"My cat is called Miso."), "{:?}", persona(&fresh));
+    assert!(persona(&fresh).contains(&"I work as a nurse."), "{:?}", persona(&fresh));
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn facts_give_way_to_a_message_that_needs_their_room_and_are_renewed_when_old_tu
     drop(tell(&assistant));
     let mut next = session(&assistant, brief_new(8));
     say(&mut next, "Good morning!");
-    say(&mut next, "My cat is called Miso.");
+    say(&mut next, "I work as a nurse.");
     let room = engine.n_ctx() - 8;
     let text = |words: usize| "tide ".repeat(words);
     let largest = (1..room).rev().find(|words| {
@@ -129,7 +129,7 @@ fn facts_give_way_to_a_message_that_needs_their_room_and_are_renewed_when_old_tu
     assert!(long.persona.is_empty(), "{:?}", persona(&long));
     let later = say(&mut next, "So?");
     let later = if later.persona.is_empty() { say(&mut next, "So then?") } else { later };
-    assert!(persona(&later).contains(&"My cat is called Miso."), "{:?}", persona(&later));
+    assert!(persona(&later).contains(&"I work as a nurse."), "{:?}", persona(&later));
 }
 
 struct Counting(AtomicUsize);

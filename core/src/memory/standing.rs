@@ -115,7 +115,8 @@ fn read(connection: &Connection, id: i64, at_ms: i64) -> Result<Option<Recalled>
         .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let score = if memory.pinned { confidence } else { decayed(memory.kind, confidence, last_seen_ms, at_ms) };
     let pinned = if memory.pinned { ", pinned" } else { "" };
-    let why = format!("stands in the instructions: stated {times} times, confidence {score:.2}{pinned}");
+    let stated = if times == 1 { "once".to_owned() } else { format!("{times} times") };
+    let why = format!("stands in the instructions: stated {stated}, confidence {score:.2}{pinned}");
     Ok(Some(Recalled {
         id: memory.id,
         text: memory.text,
