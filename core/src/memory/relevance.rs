@@ -35,6 +35,9 @@ const PASTED: f32 = 0.10;
 /// A message that concerns anyone, or does not speak of the user, needs a stronger reason to recall something.
 const IMPERSONAL: f32 = 0.15;
 const NOT_OF_SELF: f32 = 0.15;
+/// A fact says again, in fewer words, what its turn says: it lifts the turn only when it matches so much better. With
+/// nothing here, whatever is short came first.
+const REPEATS: f32 = 0.08;
 /// What the user pinned matters a little more to everything.
 const PINNED: f32 = 0.05;
 /// An unsure fact counts less, and of two equal memories the newer one counts more.
@@ -150,6 +153,8 @@ pub(super) fn weigh(index: &MemoryIndex, question: &Question<'_>) -> Vec<f32> {
     }
     weigh_manner(index, question, &mut relevance);
     share_with_what_leans(index, &mut relevance);
+    let facts = index.traits.iter().zip(&mut relevance).filter(|(known, _)| known.kind != MemoryKind::Episode);
+    facts.for_each(|(_, relevance)| *relevance -= REPEATS);
     relevance
 }
 

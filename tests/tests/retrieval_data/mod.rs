@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use aloekit::memory::{
-    EmbedPurpose, Embedder, MemoryParams, MemoryStore, OrtEmbedder, OrtEmbedderParams, RetrieveLimits, TurnOptions,
+    EmbedPurpose, Embedder, ExtractiveInducer, MemoryParams, MemoryStore, OrtEmbedder, OrtEmbedderParams,
+    RetrieveLimits, TurnOptions,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -137,6 +138,13 @@ pub fn unrecalled() -> TurnOptions {
     TurnOptions { recall, ..TurnOptions::default() }
 }
 
+/// Whether the store holds facts drawn from the turns beside them, as the chat's does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Facts {
+    None,
+    Learnt,
+}
+
 /// One store, with the same turns in a plain full-text table and as plain vectors.
 struct Room {
     store: MemoryStore,
@@ -148,7 +156,7 @@ struct Room {
 }
 
 impl Room {
-    fn new(users: Vec<User>) -> Self {
+    fn new(users: Vec<User>, facts: Facts) -> Self {
         let store = empty_store();
         let full_text = rusqlite::Connection::open_in_memory().expect("memory is there");
         full_text
@@ -158,6 +166,11 @@ impl Room {
             .expect("FTS5 is there");
         let mut room = Self { store, full_text, vectors: vec![], turn_of: HashMap::new(), questions: vec![] };
         users.into_iter().for_each(|user| room.add(user));
+        if facts == Facts::Learnt {
+            let inducer = ExtractiveInducer::new(Some(EMBEDDER.clone())).expect("it knows the model");
+            let report = room.store.induce(&inducer, usize::MAX).expect("it reads");
+            assert!(report.added > 0, "{report:?}");
+        }
         room
     }
 
@@ -240,14 +253,14 @@ pub struct World {
 }
 
 impl World {
-    pub fn open(split: Split, scope: Scope) -> Self {
+    pub fn open(split: Split, scope: Scope, facts: Facts) -> Self {
         let mut users: Vec<User> = read("retrieval.jsonl");
         users.retain(|user| user.questions[0].split == split);
         assert!(users.iter().all(|user| user.questions.iter().all(|question| question.split == split)));
         users.sort_by(|a, b| a.user.cmp(&b.user));
         let rooms = match scope {
-            Scope::OneUser => users.into_iter().map(|user| Room::new(vec![user])).collect(),
-            Scope::AllUsers => vec![Room::new(users)],
+            Scope::OneUser => users.into_iter().map(|user| Room::new(vec![user], facts)).collect(),
+            Scope::AllUsers => vec![Room::new(users, facts)],
         };
         let unrelated: Vec<Unrelated> = read("unrelated.jsonl");
         let unrelated = unrelated.into_iter().filter(|message| message.split == split);
