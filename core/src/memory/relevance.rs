@@ -211,9 +211,13 @@ struct Coverage {
 fn cover(index: &MemoryIndex, words: &[Word]) -> Vec<Coverage> {
     let mut coverage = vec![Coverage::default(); index.traits.len()];
     let mut total = 0.0;
+    // Facts repeat their turns: what was said is what tells a rare word.
+    let is_said = |known: &Trait| known.kind == MemoryKind::Episode;
+    let stored = index.traits.iter().filter(|known| is_said(known)).count();
     for term in words.iter().flat_map(|word| &word.terms) {
         let rows = index.terms.rows(*term);
-        let rarity = rarity(index.traits.len(), rows.len());
+        let containing = rows.iter().filter(|row| is_said(&index.traits[**row as usize])).count();
+        let rarity = rarity(stored, containing);
         total += rarity;
         rows.iter().for_each(|row| coverage[*row as usize].share += rarity);
     }
