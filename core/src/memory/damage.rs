@@ -14,21 +14,39 @@ use crate::{Error, Result};
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// SQLite's file format, section 1.3.
 const HEADER_BYTES: usize = 100;
+/// SQLCipher's page, and SQLite's by default.
+const PAGE_BYTES: usize = 4096;
 const USER_VERSION_AT: usize = 60;
 
-/// Refuses a file that SQLite would not know, or that a newer version wrote, before SQLite touches it.
-pub(super) fn refuse_foreign_file(path: &Path) -> Result<()> {
-    let mut header = Vec::with_capacity(HEADER_BYTES);
+/// Refuses a file that SQLite would not know, that a newer version wrote, or that the key (or its absence) does not fit,
+/// before SQLite touches it.
+pub(super) fn refuse_foreign_file(path: &Path, with_key: bool) -> Result<()> {
+    let mut page = Vec::with_capacity(PAGE_BYTES);
     match File::open(path) {
-        Ok(file) => file.take(HEADER_BYTES as u64).read_to_end(&mut header).map_err(|e| denied(path, e))?,
+        Ok(file) => file.take(PAGE_BYTES as u64).read_to_end(&mut page).map_err(|e| denied(path, e))?,
         Err(missing) if missing.kind() == ErrorKind::NotFound => return Ok(()),
         Err(other) => return Err(denied(path, other)),
     };
-    match header.as_slice() {
-        [] => Ok(()),
-        whole if whole.len() == HEADER_BYTES && whole.starts_with(MAGIC) => refuse_newer_header(path, whole),
+    match page.get(..HEADER_BYTES) {
+        _ if page.is_empty() => Ok(()),
+        Some(header) if header.starts_with(MAGIC) && with_key => Err(Error::WrongKey { path: path.into() }),
+        Some(header) if header.starts_with(MAGIC) => refuse_newer_header(path, header),
+        _ if page.len() == PAGE_BYTES && looks_encrypted(&page) => match with_key {
+            true => Ok(()),
+            false => Err(Error::WrongKey { path: path.into() }),
+        },
         _ => Err(damaged(path, "it is not a database")),
     }
+}
+
+/// Ciphertext has every byte about equally often. A page of it has over 7.9 bits of entropy a byte; text, zeros and the
+/// inside of a database have far less.
+fn looks_encrypted(page: &[u8]) -> bool {
+    const LEAST_BITS: f64 = 7.5;
+    let mut counts = [0_u32; 256];
+    page.iter().for_each(|byte| counts[usize::from(*byte)] += 1);
+    let shares = counts.iter().filter(|count| **count > 0).map(|count| f64::from(*count) / page.len() as f64);
+    shares.map(|share| -share * share.log2()).sum::<f64>() > LEAST_BITS
 }
 
 /// A version never falls, so a header that is too new decides even if the log holds a later one. Found here, SQLite

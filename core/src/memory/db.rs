@@ -13,6 +13,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavio
 
 use super::index::MemoryIndex;
 use super::params::{Durability, MemoryParams, StorePath};
+use super::cipher::{self, expect_cipher};
 use super::{damage, schema};
 use crate::{Error, Result};
 
@@ -68,6 +69,7 @@ impl Db {
     }
 
     fn open_in_memory(params: &MemoryParams) -> Result<Self> {
+        expect_cipher(params.key.as_ref())?;
         let path = PathBuf::from(":memory:");
         let opened = Connection::open_in_memory().map_err(Fault::from).and_then(|c| prepare(c, params));
         match opened {
@@ -77,11 +79,15 @@ impl Db {
     }
 
     fn open_file(path: &Path, params: &MemoryParams) -> Result<Self> {
-        damage::refuse_foreign_file(path)?;
+        expect_cipher(params.key.as_ref())?;
+        damage::refuse_foreign_file(path, params.key.is_some())?;
         damage::create_private(path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let opened = Connection::open_with_flags(path, flags).map_err(Fault::from).and_then(|connection| {
-            refuse_what_is_not_ours(&connection, path, params)?;
+            if let Some(key) = &params.key {
+                cipher::unlock(&connection, key)?;
+            }
+            refuse_what_is_not_ours(&connection, path, params).map_err(|fault| locked_out(fault, path, params))?;
             prepare(connection, params)
         });
         match opened {
@@ -139,6 +145,18 @@ fn refuse_what_is_not_ours(connection: &Connection, path: &Path, params: &Memory
     }
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     Ok(())
+}
+
+/// The first page is read first of all; under another key it is noise.
+fn locked_out(fault: Fault, path: &Path, params: &MemoryParams) -> Fault {
+    match &fault {
+        Fault::Sqlite(sqlite)
+            if params.key.is_some() && sqlite.sqlite_error_code() == Some(ErrorCode::NotADatabase) =>
+        {
+            Error::WrongKey { path: path.into() }.into()
+        }
+        _ => fault,
+    }
 }
 
 fn prepare(mut connection: Connection, params: &MemoryParams) -> Result<Connection, Fault> {

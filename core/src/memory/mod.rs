@@ -4,11 +4,13 @@
 //! it hands out memories with scores and reasons, and the caller decides how many of them a prompt can bear. All calls
 //! block, for microseconds to some milliseconds; the session runs them off the async threads.
 
+mod cipher;
 mod consolidate;
 mod damage;
 mod db;
 mod edit;
 mod embed;
+mod encrypt;
 mod export;
 mod external;
 mod forget;
@@ -39,10 +41,12 @@ mod words;
 mod hashing_embedder;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+pub use cipher::{KEY_BYTES, StoreKey};
 pub use consolidate::InductionReport;
+pub use encrypt::encrypt_store;
 pub use edit::EditedMemory;
 pub use embed::{EmbedPurpose, Embedder};
 pub use export::{
@@ -98,6 +102,7 @@ struct Inner {
     embedder: Option<Arc<dyn Embedder>>,
     set_aside: Option<PathBuf>,
     landmarks: OnceLock<Landmarks>,
+    key: Mutex<Option<StoreKey>>,
 }
 
 impl std::fmt::Debug for MemoryStore {
@@ -113,7 +118,8 @@ impl MemoryStore {
     ///
     /// # Errors
     /// [`Error::StorageCorrupt`] (unless it is to be set aside), [`Error::StorageDenied`], [`Error::StorageLocked`],
-    /// [`Error::StorageFull`], [`Error::SchemaTooNew`]. The file is then as it was.
+    /// [`Error::StorageFull`], [`Error::SchemaTooNew`], [`Error::WrongKey`] for an encrypted store without its key and for
+    /// a key where there is none or another. The file is then as it was.
     pub fn open(params: MemoryParams, embedder: Option<Arc<dyn Embedder>>) -> Result<Self> {
         let (db, set_aside) = match (Db::open(&params), &params.path) {
             (Err(Error::StorageCorrupt { .. }), StorePath::File(path)) if params.on_damage == OnDamage::Quarantine => {
@@ -123,7 +129,8 @@ impl MemoryStore {
             }
             (opened, _) => (opened?, None),
         };
-        let store = Self { inner: Arc::new(Inner { db, embedder, set_aside, landmarks: OnceLock::new() }) };
+        let (landmarks, key) = (OnceLock::new(), Mutex::new(params.key));
+        let store = Self { inner: Arc::new(Inner { db, embedder, set_aside, landmarks, key }) };
         if let Err(error) = store.wipe() {
             tracing::warn!(%error, "forgotten bytes could not be wiped yet");
         }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::cipher::StoreKey;
+
 /// Where a store lives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StorePath {
@@ -40,6 +42,8 @@ pub struct MemoryParams {
     pub on_damage: OnDamage,
     /// What an acknowledged write survives.
     pub durability: Durability,
+    /// The key of an encrypted store; `None` for one that is not. Needs the cargo feature `cipher`.
+    pub key: Option<StoreKey>,
     /// How long a call waits for another process that is writing, in milliseconds.
     pub lock_wait_ms: u64,
 }
@@ -57,6 +61,7 @@ impl MemoryParams {
             path: StorePath::InMemory,
             on_damage: OnDamage::default(),
             durability: Durability::default(),
+            key: None,
             lock_wait_ms: 1_000,
         }
     }

@@ -10,7 +10,7 @@ use super::snapshots::Snapshots;
 use super::{Session, SessionParams};
 use crate::engine::{AdapterId, Engine, EngineParams};
 use crate::error::Result;
-use crate::memory::{Embedder, ForgetReport, MemoryParams, MemoryStore};
+use crate::memory::{Embedder, ForgetReport, MemoryParams, MemoryStore, StoreKey};
 
 /// What an assistant is made of.
 pub struct AssistantParams {
@@ -73,12 +73,13 @@ impl Assistant {
         snapshots: Option<PathBuf>,
         induction: Induction,
     ) -> Result<Self> {
+        let snapshots = snapshots.map(|folder| Snapshots::new(folder, memory.snapshot_key()));
         let shared = Shared {
             learning: Learning::start(&engine, &memory, induction)?,
             engine,
             memory,
             background: Background::start()?,
-            snapshots: snapshots.map(Snapshots::new),
+            snapshots,
             erasures: AtomicU64::new(0),
             adapters: Mutex::new(Vec::new()),
         };
@@ -140,6 +141,18 @@ impl Assistant {
     /// Those of the store and of deleting files.
     pub fn erase_all(&self) -> Result<()> {
         self.reaching_snapshots(MemoryStore::erase_all)
+    }
+
+    /// Encrypts the memory anew under another key, in one transaction. Snapshots go: they were sealed with the old one.
+    ///
+    /// # Errors
+    /// Those of [`MemoryStore::rekey`] and of deleting files: then the old key holds.
+    pub fn rekey(&self, key: &StoreKey) -> Result<()> {
+        self.reaching_snapshots(|memory| {
+            memory.rekey(key)?;
+            self.shared.snapshots.iter().for_each(|snapshots| snapshots.set_key(memory.snapshot_key()));
+            Ok(())
+        })
     }
 
     /// Snapshots go before the words and again after them: a process that dies in between leaves no copy of what was

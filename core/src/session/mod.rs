@@ -10,6 +10,7 @@ mod params;
 mod persona;
 mod record;
 mod reply;
+mod seal;
 mod snapshots;
 mod summarise;
 mod transcript;

@@ -6,21 +6,36 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use zeroize::Zeroizing;
+
+use super::seal::Seal;
 use crate::error::{Error, Result};
 
 /// Files kept; each is tens to hundreds of megabytes.
 const KEPT: usize = 4;
 
 /// The folder of snapshots.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Snapshots {
     folder: PathBuf,
+    seal: Mutex<Option<Seal>>,
 }
 
 impl Snapshots {
-    pub(super) fn new(folder: PathBuf) -> Self {
-        Self { folder }
+    /// Under a key where the store has one.
+    pub(super) fn new(folder: PathBuf, key: Option<Zeroizing<[u8; 32]>>) -> Self {
+        Self { folder, seal: Mutex::new(key.map(Seal::new)) }
+    }
+
+    /// Seals what is saved from now on with another key. What was sealed before is no longer read.
+    pub(super) fn set_key(&self, key: Option<Zeroizing<[u8; 32]>>) {
+        *self.seal() = key.map(Seal::new);
+    }
+
+    fn seal(&self) -> MutexGuard<'_, Option<Seal>> {
+        self.seal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn path(&self, conversation: i64) -> PathBuf {
@@ -29,6 +44,8 @@ impl Snapshots {
 
     /// Writes a snapshot whole or not at all.
     pub(super) fn save(&self, conversation: i64, bytes: &[u8]) -> Result<()> {
+        let sealed = self.seal().as_ref().map(|seal| seal.seal(conversation, bytes)).transpose()?;
+        let bytes = sealed.as_deref().unwrap_or(bytes);
         fs::create_dir_all(&self.folder).map_err(|e| Error::io(&self.folder, e))?;
         let (path, unfinished) =
             (self.path(conversation), self.folder.join(format!("conversation-{conversation}.part")));
@@ -41,9 +58,18 @@ impl Snapshots {
         Ok(())
     }
 
-    /// The snapshot of a conversation, if there is one that can be read.
+    /// The snapshot of a conversation, if there is one that can be read. One that the key does not open goes: it may be
+    /// from before the store was encrypted.
     pub(super) fn load(&self, conversation: i64) -> Option<Vec<u8>> {
-        fs::read(self.path(conversation)).ok()
+        let path = self.path(conversation);
+        let bytes = fs::read(&path).ok()?;
+        let guard = self.seal();
+        let Some(seal) = guard.as_ref() else { return Some(bytes) };
+        let opened = seal.open(conversation, bytes);
+        if opened.is_none() {
+            let _ = fs::remove_file(path);
+        }
+        opened
     }
 
     /// Deletes every snapshot.
@@ -74,7 +100,7 @@ impl Snapshots {
 /// # Errors
 /// [`Error::Io`] for a file that cannot be deleted.
 pub fn erase_snapshots(folder: &Path) -> Result<()> {
-    Snapshots::new(folder.to_owned()).erase()
+    Snapshots::new(folder.to_owned(), None).erase()
 }
 
 fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
@@ -94,7 +120,7 @@ mod tests {
     #[test]
     fn the_newest_few_are_kept_and_erasing_leaves_none() {
         let folder = tempfile::tempdir().expect("a folder");
-        let snapshots = Snapshots::new(folder.path().join("kv"));
+        let snapshots = Snapshots::new(folder.path().join("kv"), None);
         for conversation in 1..=6 {
             snapshots.save(conversation, &[7; 10]).expect("saved");
             std::thread::sleep(std::time::Duration::from_millis(12));
