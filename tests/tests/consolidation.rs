@@ -246,6 +246,40 @@ fn facts_have_vectors_and_an_edited_fact_keeps_the_words_behind_it() {
 }
 
 #[test]
+fn what_is_corrected_in_a_turn_is_corrected_in_its_facts_and_the_other_way_round() {
+    let (store, conversation) = store();
+    let said = "Hello! I live in Lisbon with my two cats. I hate mushrooms.";
+    say_at(&store, conversation, said, DAY_MS);
+    say_at(&store, conversation, "I hate mushrooms.", DAY_MS);
+    say_at(&store, conversation, "I work as a nurse.", DAY_MS);
+    induced(&store);
+    let id = |text: &str| {
+        let found = store.memories().expect("memories").into_iter().find(|memory| memory.text == text);
+        found.unwrap_or_else(|| panic!("nothing says {text:?}")).id
+    };
+    let all = || store.memories().expect("memories").into_iter().map(|memory| memory.text).collect::<Vec<_>>();
+
+    store
+        .edit(id("I live in Lisbon with my two cats."), "I live in Porto with my two cats.")
+        .expect("a fact is edited");
+    assert!(all().contains(&"Hello! I live in Porto with my two cats. I hate mushrooms.".into()), "{:?}", all());
+    assert!(!all().iter().any(|text| text.contains("Lisbon")));
+
+    let turn = id("Hello! I live in Porto with my two cats. I hate mushrooms.");
+    let edited = store.edit(turn, "Hello! I live in Porto with my two cats.").expect("a turn is edited");
+    assert_eq!(edited.corrected.len(), 1);
+    let mushrooms = store.facts().expect("facts").into_iter().find(|fact| fact.text.contains("mushrooms"));
+    assert_eq!(mushrooms.expect("another turn states it").turns, [2]);
+
+    let nurse = store.memories().expect("memories").into_iter().find(|memory| memory.turn == 3).expect("a turn").id;
+    store.edit(nurse, "I work as a midwife.").expect("a turn that is all one fact");
+    assert!(!all().iter().any(|text| text.contains("nurse")), "{:?}", all());
+    let facts = store.facts().expect("facts");
+    let work = facts.iter().find(|fact| fact.text == "I work as a midwife.").expect("the fact says so too");
+    assert_eq!(work.words, "I work as a nurse.");
+}
+
+#[test]
 fn an_export_brings_facts_with_all_their_turns_and_their_history() {
     let (store, conversation) = store();
     for text in ["I live in Lisbon with my two cats.", "i live in lisbon!", "We moved to Porto in spring."] {

@@ -34,6 +34,13 @@ pub(super) fn all_with_history(connection: &Connection) -> Result<Vec<Memory>, F
     list(connection, &format!("{SELECT} ORDER BY m.turn, m.id"))
 }
 
+/// The memories that come from a turn.
+pub(super) fn of_turn(connection: &Connection, turn: i64) -> Result<Vec<Memory>, Fault> {
+    let mut statement = connection.prepare_cached("SELECT id FROM memories WHERE turn = ?1 ORDER BY id")?;
+    let ids = statement.query_map([turn], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+    ids.into_iter().filter_map(|id| one_with_history(connection, id).transpose()).collect()
+}
+
 fn list(connection: &Connection, sql: &str) -> Result<Vec<Memory>, Fault> {
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([])?;

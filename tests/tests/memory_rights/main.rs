@@ -246,7 +246,7 @@ fn a_canary_forgotten_by_topic_or_with_everything_leaves_no_byte_in_snapshots() 
         assert!(!files_with().is_empty());
         if by_topic {
             let found = assistant.memory().find_topic(CANARY).expect("found");
-            assert_eq!(found.len(), 2);
+            assert!(found.len() >= 2, "{found:?}");
             let ids: Vec<i64> = found.iter().map(|memory| memory.id).collect();
             assert!(assistant.forget_all(&ids).expect("forgotten").wiped);
         } else {

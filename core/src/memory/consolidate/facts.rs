@@ -124,6 +124,16 @@ pub(in super::super) fn rest_on_other_turns(connection: &Connection, turn: i64) 
     Ok(reworded)
 }
 
+/// Takes a turn from what a fact rests on; without another turn that states it, the fact is gone.
+pub(in super::super) fn withdraw(connection: &Connection, fact: i64, turn: i64) -> Result<(), Fault> {
+    connection.prepare_cached("DELETE FROM fact_sources WHERE fact = ?1 AND turn = ?2")?.execute((fact, turn))?;
+    if rest_on_newest(connection, fact)? {
+        return recount(connection, fact);
+    }
+    connection.execute("DELETE FROM memories WHERE id = ?1", [fact])?;
+    Ok(())
+}
+
 /// The text goes with the words, even an edited one: it may repeat what is to be forgotten.
 fn rest_on_newest(connection: &Connection, fact: i64) -> Result<bool, Fault> {
     let newest: Option<(i64, String)> = connection

@@ -22,7 +22,7 @@ use super::persona::{Fact, Origin};
 use super::{MemoryStore, vectors};
 use crate::{Error, Result};
 use compare::{Relation, Statement};
-pub(super) use facts::{rest_on_other_turns, turns_of};
+pub(super) use facts::{rest_on_other_turns, turns_of, withdraw};
 
 /// Turns read in one go: a crash costs the work of one.
 const BATCH: usize = 32;
