@@ -118,7 +118,7 @@ fn the_line_in_the_readme_has_the_keys_of_a_turn() {
     let line: serde_json::Value = serde_json::from_str(shown).expect("it is JSON");
     let stats = serde_json::to_value(aloekit::GenerationStats::default()).expect("numbers");
     assert_eq!(keys(&line["stats"]), keys(&stats));
-    assert_eq!(keys(&line), ["facts", "reply", "stats", "stop", "turn", "user"]);
+    assert_eq!(keys(&line), ["facts", "persona", "reply", "stats", "stop", "turn", "user"]);
     assert_eq!(keys(&line["facts"][0]), ["kind", "score", "text", "turn", "words"]);
     assert!(serde_json::from_value::<aloekit::StopReason>(line["stop"].clone()).is_ok(), "{}", line["stop"]);
 }
