@@ -1,5 +1,4 @@
 //! A store under a key: nothing of it can be read without, a wrong key changes no byte, and keys can be changed.
-#![cfg(feature = "cipher")]
 
 mod session_fixture;
 
