@@ -17,15 +17,16 @@ pub struct EditedMemory {
 }
 
 impl MemoryStore {
-    /// Changes what a memory says. It is recalled and searched by the new text; [`Memory::words`] stay what they were.
+    /// Changes what a memory says. It is recalled and searched by the new text; [`Memory::words`] and
+    /// [`Memory::origin`] stay what they were: what was pasted stays pasted.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::InvalidInput`] for a text without anything in it or above
     /// [`MAX_TURN_BYTES`](super::MAX_TURN_BYTES), and those of storage: then nothing was changed.
     pub fn edit(&self, id: i64, text: &str) -> Result<EditedMemory> {
         expect_turn_text(text)?;
-        let (vectors, embedding_failure) = self.embed(text);
-        let vector = vectors.map(|vectors| vectors.document);
+        let (vectors, embedding_failure) = self.embed(text, &[text]);
+        let vector = vectors.and_then(|mut vectors| vectors.documents.pop());
         let memory = self.inner.db.with(|held| {
             held.transaction(|tx| {
                 memories::reword(tx, id, text)?;

@@ -11,7 +11,9 @@ mod reply;
 mod snapshots;
 mod summarise;
 mod transcript;
+mod user_message;
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,16 +22,18 @@ pub use assistant::{Assistant, AssistantParams};
 pub use params::{Conversation, DEFAULT_SYSTEM_PROMPT, Overflow, SessionParams};
 pub use reply::{Reply, Turn};
 pub use snapshots::erase_snapshots;
+pub use user_message::UserMessage;
 
 use crate::engine::{AdapterId, GenerateParams, SamplingParams, Sequence};
 use crate::error::{Error, Result};
-use crate::memory::{ConversationId, Recalled, RetrieveLimits, TurnOptions};
+use crate::memory::{ConversationId, Origin, Recalled, RetrieveLimits, TurnOptions};
 use crate::prompt::{Costs, Plan, PromptParts, Quoted, TokenBudget, recalled_block};
 use assistant::Shared;
 use params::check_scales;
 use record::Recorder;
 use summarise::PendingSummary;
 use transcript::Transcript;
+use user_message::Composed;
 
 /// A conversation that can be continued. One reply at a time; several sessions can talk at once.
 #[derive(Debug)]
@@ -75,16 +79,19 @@ impl Session {
 
     /// Sends a message; the reply comes as a stream. When this returns, the message is durable.
     ///
+    /// A text is what the user typed; a [`UserMessage`] tells apart what they pasted with it.
+    ///
     /// # Errors
     /// [`Error::InvalidInput`] for an empty message, [`Error::Busy`] while another reply is under way,
     /// [`Error::ContextExceeded`] when the message does not fit (it is not stored then); those of the store.
-    pub async fn send(&mut self, text: &str) -> Result<Reply> {
+    pub async fn send(&mut self, message: impl Into<UserMessage>) -> Result<Reply> {
         if self.inner.busy.swap(true, Ordering::SeqCst) {
             return Err(Error::Busy);
         }
-        let (mut starting, text) = (Starting { inner: Arc::clone(&self.inner), done: false }, text.trim().to_owned());
+        let mut starting = Starting { inner: Arc::clone(&self.inner), done: false };
+        let message = message.into().compose();
         let started = self.inner.shared.background.run(move || {
-            let started = Inner::start(&starting.inner, text);
+            let started = Inner::start(&starting.inner, message);
             if started.is_ok() {
                 starting.stay_busy();
             }
@@ -202,7 +209,8 @@ impl Inner {
     }
 
     /// Records the message, composes the prompt and starts the reply. Runs on the background thread.
-    fn start(self: &Arc<Self>, text: String) -> Result<Reply> {
+    fn start(self: &Arc<Self>, message: Composed) -> Result<Reply> {
+        let Composed { text, pasted } = message;
         if text.is_empty() {
             return Err(Error::InvalidInput { what: "message", reason: "it is empty".into() });
         }
@@ -216,7 +224,7 @@ impl Inner {
         let may_outgrow = plan.prompt_tokens + budget.memory_room() > budget.prompt_room();
         state.settle_summary(plan.history_from > 0 || may_outgrow);
 
-        let (turn, mut facts) = self.record_message(&state.params, &text, &budget)?;
+        let (turn, mut facts) = self.record_message(&state.params, &text, pasted, &budget)?;
         let room = state.params.overflow.room_beside(&costs, &budget);
         let (recalled, quoted) = self.quote(state, turn, &mut facts, room)?;
         let plan = self.make_room(state, costs, recalled.as_deref(), &budget)?;
@@ -243,10 +251,17 @@ impl Inner {
     }
 
     /// Makes the message durable; answers with its turn and the memories that matter to it, as many as are affordable.
-    fn record_message(&self, params: &SessionParams, text: &str, budget: &TokenBudget) -> Result<(i64, Vec<Recalled>)> {
+    fn record_message(
+        &self,
+        params: &SessionParams,
+        text: &str,
+        pasted: Vec<Range<usize>>,
+        budget: &TokenBudget,
+    ) -> Result<(i64, Vec<Recalled>)> {
         let max_count = if params.recall { params.max_recalled } else { 0 };
         let options = TurnOptions {
             remember: params.remember.into(),
+            pasted,
             recall: RetrieveLimits { max_count, ..RetrieveLimits::default() },
             ..TurnOptions::default()
         };
@@ -256,7 +271,7 @@ impl Inner {
         }
         let mut room = budget.memory_room();
         let fits = |fact: &Recalled| {
-            let cost = self.shared.engine.count_tokens(&fact.text) + QUOTATION_OVERHEAD;
+            let cost = self.shared.engine.count_tokens(&as_quoted(fact).line());
             room.checked_sub(cost).map(|rest| room = rest).is_some()
         };
         Ok((begun.turn, begun.recalled.into_iter().take_while(fits).collect()))
@@ -274,7 +289,7 @@ impl Inner {
         let is_fresh = |fact: &Recalled| !state.transcript.shows(fact);
         let block = loop {
             let fresh = facts.iter().filter(|fact| is_fresh(fact));
-            let quoted: Vec<_> = fresh.map(|fact| Quoted { words: &fact.text, turn: fact.turn }).collect();
+            let quoted: Vec<_> = fresh.map(as_quoted).collect();
             let block = recalled_block(&quoted);
             match facts.iter().rposition(is_fresh).filter(|_| self.cost(state, block.as_deref()) > room) {
                 Some(weakest) => drop(facts.remove(weakest)),
@@ -344,8 +359,9 @@ impl Inner {
     }
 }
 
-/// Tokens that a quotation's dash, quotes and turn number take.
-const QUOTATION_OVERHEAD: usize = 10;
+fn as_quoted(fact: &Recalled) -> Quoted<'_> {
+    Quoted { words: &fact.text, turn: fact.turn, pasted: fact.origin != Origin::Said }
+}
 
 fn load_adapters(shared: &Shared, adapters: &[(PathBuf, f32)]) -> Result<Vec<(AdapterId, f32)>> {
     adapters.iter().map(|(path, scale)| shared.adapter(path).map(|id| (id, *scale))).collect()

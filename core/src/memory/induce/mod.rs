@@ -101,8 +101,18 @@ fn stays_with(text: &str, words: &str) -> bool {
 
 /// Marks of chat templates, and characters that no one types.
 fn has_control_text(text: &str) -> bool {
-    let marks = ["<|", "|>", "[INST]", "<start_of_turn>", "<end_of_turn>", "<s>", "</s>"];
-    marks.iter().any(|mark| text.contains(mark)) || text.chars().any(|c| c.is_control() && !c.is_whitespace())
+    let marks =
+        ["<|", "|>", "[INST]", "[/INST]", "<<SYS>>", "<start_of_turn>", "<end_of_turn>", "<s>", "</s>", "<bos>"];
+    marks.iter().any(|mark| text.contains(mark)) || text.chars().any(is_untypeable)
+}
+
+/// Controls, and characters that show nothing or turn the writing around: they hide words from whoever reads the fact.
+/// The two joiners and the variation selectors are typed, in emoji and in Persian.
+fn is_untypeable(c: char) -> bool {
+    let hides = matches!(u32::from(c),
+        0xAD | 0x61C | 0x115F | 0x1160 | 0x180E | 0x200B | 0x200E | 0x200F | 0x202A..=0x202E | 0x2060..=0x206F | 0x3164
+        | 0xFEFF | 0xFFA0 | 0xFFF9..=0xFFFC | 0xE0000..=0xE0FFF);
+    hides || (c.is_control() && !c.is_whitespace())
 }
 
 /// The sentences by whose vectors the inducer knows an embedding space, for whoever trains it.
