@@ -404,7 +404,10 @@ impl MemoryStore {
         if self.inner.landmarks.get().is_none() {
             match Landmarks::load_or_embed(&self.inner.db, embedder) {
                 Ok(landmarks) => drop(self.inner.landmarks.set(landmarks)),
-                Err(error) => tracing::warn!(%error, "memory is searched without landmarks"),
+                Err(error) => {
+                    tracing::warn!("memory is searched without landmarks");
+                    tracing::debug!(%error, "why there are none"); // an embedder's words are its app's
+                }
             }
         }
         self.inner.landmarks.get().map(|landmarks| landmarks.bearing(vector))

@@ -36,12 +36,10 @@ use transcript::Transcript;
 use user_message::Composed;
 
 /// A conversation that can be continued. One reply at a time; several sessions can talk at once.
-#[derive(Debug)]
 pub struct Session {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
 struct Inner {
     shared: Arc<Shared>,
     /// Changes only when everything was erased, this conversation too: then the next message begins a new one.
@@ -52,7 +50,6 @@ struct Inner {
     state: Mutex<State>,
 }
 
-#[derive(Debug)]
 struct State {
     params: SessionParams,
     adapters: Vec<(AdapterId, f32)>,
@@ -60,6 +57,13 @@ struct State {
     pending_summary: Option<PendingSummary>,
     /// The count of erasures that `transcript` reflects.
     erasures: u64,
+}
+
+/// Nothing of what was said: handles are what apps log.
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("conversation", &self.conversation()).finish_non_exhaustive()
+    }
 }
 
 impl Session {
@@ -267,7 +271,9 @@ impl Inner {
         };
         let begun = self.shared.memory.begin_turn(self.conversation(), text, &options)?;
         if let Some(error) = begun.embedding_failure {
-            tracing::warn!(%error, "the turn is stored without its vector");
+            // An embedder of the app may quote the text in its error.
+            tracing::warn!("the turn is stored without its vector");
+            tracing::debug!(%error, "why it has none");
         }
         let mut room = budget.memory_room();
         let fits = |fact: &Recalled| {

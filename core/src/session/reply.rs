@@ -25,13 +25,19 @@ pub struct Turn {
 }
 
 /// A reply being generated. Dropping it cancels; what was generated is recorded as a partial reply.
-#[derive(Debug)]
 pub struct Reply {
     stream: TokenStream,
     recorded: oneshot::Receiver<Result<()>>,
     turn: i64,
     user: String,
     facts: Vec<Recalled>,
+}
+
+/// Nothing of what was said: handles are what apps log.
+impl std::fmt::Debug for Reply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reply").field("turn", &self.turn).finish_non_exhaustive()
+    }
 }
 
 impl Reply {

@@ -17,18 +17,19 @@ const LONGEST_WORD: usize = 60;
 
 pub(super) fn mark(lines: &mut [Line<'_>]) {
     fences(lines);
-    let long_block = lines.iter().filter(|line| is_block_line(line.text)).count() >= LINES_OF_A_BLOCK;
-    let code = lines.iter().filter(|line| is_code(line.text)).count() >= LINES_OF_A_BLOCK;
-    let logs = lines.iter().filter(|line| is_log(line.text)).count() >= 2;
+    let long_block = lines.iter().filter(|line| is_block_line(line.plain())).count() >= LINES_OF_A_BLOCK;
+    let code = lines.iter().filter(|line| is_code(line.plain())).count() >= LINES_OF_A_BLOCK;
+    let logs = lines.iter().filter(|line| is_log(line.plain())).count() >= 2;
     for line in lines.iter_mut() {
-        let text = line.text;
-        if text.len() > LONGEST_TYPED_LINE || text.starts_with('>') || (long_block && is_block_line(text)) {
-            raise(line, Author::Unsure);
-        }
+        let text = line.plain();
         let machine = (code && is_code(text)) || (logs && is_log(text)) || is_markup(text) || is_data(text);
-        if machine || is_quoted(text) || names_a_role(text) {
-            raise(line, Author::Other);
-        }
+        let doubtful = text.len() > LONGEST_TYPED_LINE || text.starts_with('>') || (long_block && is_block_line(text));
+        let author = match () {
+            () if machine || is_quoted(text) || names_a_role(text) => Author::Other,
+            () if doubtful => Author::Unsure,
+            () => Author::User,
+        };
+        raise(line, author);
     }
     unending(lines);
 }
@@ -36,8 +37,8 @@ pub(super) fn mark(lines: &mut [Line<'_>]) {
 fn fences(lines: &mut [Line<'_>]) {
     let mut fenced = false;
     for line in lines {
-        let is_fence = line.text.starts_with("```") || line.text.starts_with("~~~");
-        let closes_itself = is_fence && line.text.len() > 6 && line.text.ends_with(&line.text[..3]);
+        let is_fence = line.plain().starts_with("```") || line.plain().starts_with("~~~");
+        let closes_itself = is_fence && line.plain().len() > 6 && line.plain().ends_with(&line.plain()[..3]);
         if fenced || is_fence {
             raise(line, Author::Other);
         }
@@ -50,17 +51,14 @@ fn unending(lines: &mut [Line<'_>]) {
     let mut after = Author::User;
     for at in 0..lines.len() {
         raise(&mut lines[at], after);
-        if lines[at].author == Author::Other && !starts_a_chat_template(lines[at].text) {
+        if lines[at].author == Author::Other && !starts_a_chat_template(lines[at].plain()) {
             continue;
         }
-        if begins_a_mail(lines, at) || starts_a_chat_template(lines[at].text) {
+        if begins_a_mail(lines, at) || starts_a_chat_template(lines[at].plain()) {
             raise(&mut lines[at], Author::Other);
             after = Author::Other;
-        } else if let Some(author) = announces(lines[at].text) {
+        } else if let Some(author) = announces(lines[at].plain()) {
             after = after.max(author);
-        } else if long_after_announcement(lines[at].text) {
-            raise(&mut lines[at], Author::Unsure);
-            after = Author::Other;
         }
     }
 }
@@ -105,7 +103,7 @@ fn begins_a_mail(lines: &[Line<'_>], at: usize) -> bool {
             !rest.is_empty() && HEADERS.contains(&name.to_lowercase().trim_end_matches('*'))
         })
     };
-    let (line, next) = (lines[at].text, lines.get(at + 1).map_or("", |next| next.text));
+    let (line, next) = (lines[at].plain(), lines.get(at + 1).map_or("", |next| next.plain()));
     let low = line.to_lowercase();
     let ruled = line.starts_with("--") && line.ends_with("--");
     (header(line) && header(next))
@@ -120,9 +118,10 @@ fn announces(line: &str) -> Option<Author> {
     Some(if asks_to_read(handing) { Author::Other } else { Author::Unsure })
 }
 
-fn long_after_announcement(line: &str) -> bool {
-    let Some((before, rest)) = line.split_once(':') else { return false };
-    rest.len() >= LONG_REST && asks_to_read(before)
+/// Where "Please check this:" ends, if a text follows on the same line that is too long to be about something.
+pub(super) fn end_of_announcement(line: &str) -> Option<usize> {
+    let (before, rest) = line.split_once(':')?;
+    (rest.len() >= LONG_REST && asks_to_read(before)).then_some(before.len() + 1)
 }
 
 /// "Please check this", "translate the following mail", "she wrote".
@@ -320,7 +319,8 @@ mod tests {
             assert_eq!(authors(text), expected, "{text}");
         }
         let rest = "word ".repeat(30);
-        assert_eq!(authors(&format!("Please translate this: {rest}\nand this")), "?o");
+        assert_eq!(authors(&format!("Please translate this: {rest}\nand this")), "uoo");
+        assert_eq!(authors("why?\n\u{200b}> \u{200f}I am a welder\nFro\u{200b}m: Bo\nTo: me"), "uooo");
         assert_eq!(authors(&"aGVsbG8gd29ybGQ5".repeat(5)), "o");
     }
 

@@ -81,7 +81,7 @@ pub(super) fn mark(lines: &mut [Line<'_>]) {
 }
 
 fn transcripts(lines: &mut [Line<'_>]) {
-    let speakers: Vec<Option<Speaker<'_>>> = lines.iter().map(|line| speaker(line.text)).collect();
+    let speakers: Vec<Option<Speaker<'_>>> = lines.iter().map(|line| speaker(line.plain())).collect();
     let mut times: HashMap<&str, usize> = HashMap::new();
     speakers.iter().flatten().for_each(|speaker| *times.entry(speaker.name).or_default() += 1);
     let spoken = speakers.iter().flatten().count();
@@ -130,17 +130,17 @@ fn documents(lines: &mut [Line<'_>]) {
 }
 
 fn is_personal(line: &Line<'_>) -> bool {
-    line.text.ends_with('?') || words(line.text).any(|word| PERSONS.contains(&word.as_str()))
+    line.plain().ends_with('?') || words(line.plain()).any(|word| PERSONS.contains(&word.as_str()))
 }
 
 fn is_document(lines: &[Line<'_>]) -> bool {
     let paragraphs = lines.iter().filter(|line| line.new_paragraph).count();
-    let bytes: usize = lines.iter().map(|line| line.text.len()).sum();
+    let bytes: usize = lines.iter().map(|line| line.plain().len()).sum();
     if paragraphs < LEAST_PARAGRAPHS || bytes < SHORTEST_DOCUMENT {
         return false;
     }
     let (mut all, mut small) = (0, 0);
-    for word in lines.iter().flat_map(|line| words(line.text)) {
+    for word in lines.iter().flat_map(|line| words(line.plain())) {
         all += 1;
         small += usize::from(SMALL_WORDS.contains(&word.as_str()));
     }

@@ -7,6 +7,7 @@
 mod blocks;
 mod documents;
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::persona::Origin;
@@ -22,12 +23,15 @@ pub(super) enum Author {
     Other,
 }
 
-/// A line of a message that has something in it, without the white space around it.
+/// A line of a message that has something in it, without the white space around it; of a long one that announces
+/// another's text, the announcement and the rest are two.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Line<'a> {
     /// A slice of the message.
     pub(super) text: &'a str,
     pub(super) author: Author,
+    /// The same without characters that are not seen: a mark must not hide behind them.
+    plain: Cow<'a, str>,
     /// Where it stands, in bytes.
     range: Range<usize>,
     /// Whether an empty line stands before it.
@@ -42,24 +46,53 @@ pub(super) fn lines(message: &str) -> Vec<Line<'_>> {
     lines
 }
 
+impl<'a> Line<'a> {
+    fn new(text: &'a str, from: usize, new_paragraph: bool) -> Self {
+        let plain = match text.contains(is_hidden) {
+            true => Cow::Owned(text.chars().filter(|c| !is_hidden(*c)).collect()),
+            false => Cow::Borrowed(text),
+        };
+        Self { text, author: Author::User, plain, range: from..from + text.len(), new_paragraph }
+    }
+
+    fn plain(&self) -> &str {
+        &self.plain
+    }
+}
+
 fn cut(message: &str) -> Vec<Line<'_>> {
     let mut lines = Vec::new();
     let mut new_paragraph = true;
     let ends = |c| matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}');
     let mut start = 0;
     for piece in message.split_inclusive(ends) {
-        let text = piece.trim();
-        let from = start + (piece.len() - piece.trim_start().len());
+        let blank = |c: char| c.is_whitespace() || is_hidden(c);
+        let text = piece.trim_matches(blank);
+        let from = start + (piece.len() - piece.trim_start_matches(blank).len());
         start += piece.len();
         // The second half of "\r\n" is no empty line.
         if text.is_empty() {
             new_paragraph |= piece != "\n" || !message[..start - piece.len()].ends_with('\r');
             continue;
         }
-        lines.push(Line { text, author: Author::User, range: from..from + text.len(), new_paragraph });
+        let (announcement, rest) = text.split_at(blocks::end_of_announcement(text).unwrap_or(text.len()));
+        let starts = [(announcement, new_paragraph), (rest.trim_start(), false)];
+        for (text, new_paragraph) in starts.into_iter().filter(|(text, _)| !text.is_empty()) {
+            let from = from + (text.as_ptr() as usize - announcement.as_ptr() as usize);
+            lines.push(Line::new(text, from, new_paragraph));
+        }
         new_paragraph = false;
     }
     lines
+}
+
+/// Controls, and characters that show nothing or turn the writing around. The two joiners and the variation selectors
+/// are not among them: they are typed, in emoji and in Persian.
+pub(super) fn is_hidden(c: char) -> bool {
+    let hides = matches!(u32::from(c),
+        0xAD | 0x61C | 0x115F | 0x1160 | 0x180E | 0x200B | 0x200E | 0x200F | 0x202A..=0x202E | 0x2060..=0x206F | 0x3164
+        | 0xFEFF | 0xFFA0 | 0xFFF9..=0xFFFC | 0xE0000..=0xE0FFF);
+    hides || (c.is_control() && !c.is_whitespace())
 }
 
 fn raise(line: &mut Line<'_>, to: Author) {
@@ -92,15 +125,15 @@ impl<'a> Authorship<'a> {
         };
         pasted.extend(lines(text).into_iter().filter(|line| line.author == Author::Other).map(|line| line.range));
         let mut authorship = Self { text, pasted: joined(text, pasted) };
-        if !authorship.own().any(says_something) {
+        if authorship.origin() == Origin::Pasted {
             authorship.pasted = std::iter::once(0..text.len()).collect();
         }
         authorship
     }
 
-    /// Pasted when no word of the message is the user's own.
+    /// Pasted when something is, and no word besides is the user's own.
     pub(super) fn origin(&self) -> Origin {
-        if self.own().any(says_something) { Origin::Said } else { Origin::Pasted }
+        if self.pasted.is_empty() || self.own().any(says_something) { Origin::Said } else { Origin::Pasted }
     }
 
     /// Whether these words stand outside of what is pasted.
@@ -128,7 +161,7 @@ impl<'a> Authorship<'a> {
 }
 
 fn says_something(part: &str) -> bool {
-    part.contains(|c: char| c.is_alphanumeric() || u32::from(c) > 0x2000 && !c.is_whitespace())
+    part.contains(|c: char| c.is_alphanumeric() || (u32::from(c) > 0x2000 && !c.is_whitespace() && !is_hidden(c)))
 }
 
 fn together<'a>(parts: impl Iterator<Item = &'a str>) -> String {

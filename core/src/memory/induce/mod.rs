@@ -17,6 +17,7 @@ pub use prompted::{InductionPrompt, PromptedInducer};
 
 use serde::{Deserialize, Serialize};
 
+use super::authorship::is_hidden;
 use super::persona::{MemoryKind, Origin};
 use super::words::content_words;
 use crate::Result;
@@ -103,16 +104,7 @@ fn stays_with(text: &str, words: &str) -> bool {
 fn has_control_text(text: &str) -> bool {
     let marks =
         ["<|", "|>", "[INST]", "[/INST]", "<<SYS>>", "<start_of_turn>", "<end_of_turn>", "<s>", "</s>", "<bos>"];
-    marks.iter().any(|mark| text.contains(mark)) || text.chars().any(is_untypeable)
-}
-
-/// Controls, and characters that show nothing or turn the writing around: they hide words from whoever reads the fact.
-/// The two joiners and the variation selectors are typed, in emoji and in Persian.
-fn is_untypeable(c: char) -> bool {
-    let hides = matches!(u32::from(c),
-        0xAD | 0x61C | 0x115F | 0x1160 | 0x180E | 0x200B | 0x200E | 0x200F | 0x202A..=0x202E | 0x2060..=0x206F | 0x3164
-        | 0xFEFF | 0xFFA0 | 0xFFF9..=0xFFFC | 0xE0000..=0xE0FFF);
-    hides || (c.is_control() && !c.is_whitespace())
+    marks.iter().any(|mark| text.contains(mark)) || text.contains(is_hidden)
 }
 
 /// The sentences by whose vectors the inducer knows an embedding space, for whoever trains it.
