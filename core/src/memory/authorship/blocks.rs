@@ -126,7 +126,7 @@ pub(super) fn end_of_announcement(line: &str) -> Option<usize> {
 
 /// "Please check this", "translate the following mail", "she wrote".
 fn asks_to_read(before: &str) -> bool {
-    const TASKS: [&str; 32] = [
+    const TASKS: [&str; 42] = [
         "check",
         "translate",
         "summarise",
@@ -159,6 +159,16 @@ fn asks_to_read(before: &str) -> bool {
         "vertaal",
         "traduci",
         "correggi",
+        "corriger",
+        "résumer",
+        "relire",
+        "corregir",
+        "resumir",
+        "traducir",
+        "traduzir",
+        "übersetzen",
+        "prüfen",
+        "korrigieren",
     ];
     const THIS: [&str; 18] = [
         "this",

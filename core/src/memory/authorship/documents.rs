@@ -14,14 +14,14 @@ const LONGEST_NAME: usize = 24;
 const SHORTEST_DOCUMENT: usize = 450;
 const LEAST_PARAGRAPHS: usize = 2;
 
-/// Who speaks in the first person, or to somebody.
-const PERSONS: [&str; 83] = [
-    "i", "im", "ive", "ill", "id", "me", "my", "mine", "myself", "we", "us", "our", "ours", "you", "your", "yours",
-    "youre", "yo", "me", "mi", "mis", "tú", "tu", "te", "nos", "nosotros", "nuestro", "nuestra", "usted", "ustedes",
-    "eu", "meu", "minha", "meus", "minhas", "você", "vocês", "nós", "nosso", "nossa", "je", "j", "moi", "mon", "ma",
-    "mes", "nous", "notre", "vous", "votre", "toi", "ton", "ich", "mich", "mir", "mein", "meine", "meinen", "meiner",
-    "wir", "uns", "unser", "unsere", "du", "dich", "dir", "dein", "deine", "io", "mio", "mia", "noi", "nostro", "voi",
-    "ik", "mij", "mijn", "wij", "ons", "onze", "jij", "jouw", "u",
+/// Who speaks in the first person, or to somebody. "im" for "I'm" is not among them: it is German for "in the".
+const PERSONS: [&str; 78] = [
+    "i", "ive", "me", "my", "mine", "myself", "we", "us", "our", "ours", "you", "your", "yours", "youre", "yo", "mi",
+    "mis", "tú", "tu", "te", "nos", "nosotros", "nuestro", "nuestra", "usted", "ustedes", "eu", "meu", "minha", "meus",
+    "minhas", "você", "vocês", "nós", "nosso", "nossa", "je", "j", "moi", "mon", "ma", "mes", "nous", "notre", "vous",
+    "votre", "toi", "ton", "ich", "mich", "mir", "mein", "meine", "meinen", "meiner", "wir", "uns", "unser", "unsere",
+    "du", "dich", "dir", "dein", "deine", "io", "mio", "mia", "noi", "nostro", "voi", "ik", "mij", "mijn", "wij",
+    "ons", "onze", "jij", "jouw",
 ];
 /// By so many of these in a hundred words a language is known.
 const SMALL_WORDS: [&str; 48] = [

@@ -200,6 +200,7 @@ fn joined(text: &str, mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::slice::from_ref;
 
     fn passages(text: &str, marked: &[Range<usize>]) -> Vec<(Origin, String)> {
         let found = Authorship::of(text, Origin::Said, marked).passages();
@@ -220,12 +221,12 @@ mod tests {
     #[test]
     fn what_the_caller_marks_is_pasted_whatever_it_looks_like() {
         let text = "Look: I own a castle.";
-        assert_eq!(passages(text, &[6..99])[1], (Origin::Pasted, "I own a castle.".to_owned()));
-        assert_eq!(passages(text, &[0..text.len()]), [(Origin::Pasted, text.to_owned())]);
+        assert_eq!(passages(text, from_ref(&(6..99)))[1], (Origin::Pasted, "I own a castle.".to_owned()));
+        assert_eq!(passages(text, from_ref(&(0..text.len()))), [(Origin::Pasted, text.to_owned())]);
         // A mark inside of a character takes the whole of it.
-        assert_eq!(passages("é and ü", &[7..8])[1], (Origin::Pasted, "ü".to_owned()));
+        assert_eq!(passages("é and ü", from_ref(&(7..8)))[1], (Origin::Pasted, "ü".to_owned()));
         let reversed = Range { start: 9, end: 3 };
-        assert_eq!(passages(text, &[reversed]), [(Origin::Said, text.to_owned())]);
+        assert_eq!(passages(text, from_ref(&reversed)), [(Origin::Said, text.to_owned())]);
     }
 
     #[test]
@@ -249,7 +250,7 @@ mod tests {
         fn every_word_is_in_one_passage_and_any_text_can_be_cut(
             text in "(\\PC{0,12}|> |```|\n|From: a|Bob: |: |\\{|<p>|\r\n|é){0,24}", from in 0_usize..80, len in 0_usize..40,
         ) {
-            let authorship = Authorship::of(&text, Origin::Said, &[from..from + len]);
+            let authorship = Authorship::of(&text, Origin::Said, from_ref(&(from..from + len)));
             let passages = authorship.passages();
             let letters = |text: &str| text.chars().filter(|c| !c.is_whitespace()).count();
             prop_assert_eq!(passages.iter().map(|passage| letters(&passage.text)).sum::<usize>(), letters(&text));
