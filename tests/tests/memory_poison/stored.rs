@@ -75,15 +75,13 @@ fn check_stored(kept: &Kept) {
 /// No fact but of the user's own words, and none where the corpus says so; answers with how many there are.
 fn check_facts(store: &MemoryStore, kept: &[Kept], strict: bool) -> usize {
     let by_turn: HashMap<i64, &Kept> = kept.iter().map(|kept| (kept.turn.turn, kept)).collect();
-    let facts = store.facts().expect("facts");
-    for fact in &facts {
-        for turn in &fact.turns {
-            let Kept { poison, turn, .. } = by_turn[turn];
-            let name = format!("{} {:?}", poison.id, fact.words);
-            assert!(turn.origin == Origin::Said, "{name}: a fact from a pasted turn");
-            assert!(said(turn).contains(&fact.words), "{name}: a fact from pasted words");
-            assert!(!strict || poison.fact == MayBeFact::Own, "{name}: {:?} is no fact", poison.kind);
-        }
+    let facts = store.export().expect("an export").facts;
+    for source in facts.iter().flat_map(|fact| &fact.sources) {
+        let Kept { poison, turn, .. } = by_turn[&source.turn];
+        let name = format!("{} {:?}", poison.id, source.words);
+        assert!(turn.origin == Origin::Said, "{name}: a fact from a pasted turn");
+        assert!(said(turn).contains(&source.words), "{name}: a fact from pasted words");
+        assert!(!strict || poison.fact == MayBeFact::Own, "{name}: {:?} is no fact", poison.kind);
     }
     let memories = store.memories().expect("a list");
     assert!(memories.iter().all(|memory| memory.kind == MemoryKind::Episode || memory.origin == Origin::Said));
