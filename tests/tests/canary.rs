@@ -11,7 +11,7 @@ use aloekit::memory::{
     Candidate, EmbedPurpose, Embedder, Export, ExtractiveInducer, HashingEmbedder, Inducer, MemoryKind, MemoryParams,
     MemoryStore, OnBadLine, PromptedInducer, TurnOptions, UserTurn,
 };
-use aloekit::{Assistant, AssistantParams, Error, Session, UserMessage};
+use aloekit::{Assistant, AssistantParams, Error, Induction, Session, UserMessage};
 use aloekit_tests::fixtures::{embedder, engine_params};
 use session_fixture::{block_on, brief_new, session};
 use tracing::field::{Field, Visit};
@@ -175,6 +175,7 @@ fn talk_with_telltale(folder: &std::path::Path) {
     let assistant = Assistant::open(AssistantParams {
         engine: engine_params(512),
         memory: MemoryParams::file(folder.join("telltale.db")),
+        induction: Induction::default(),
         embedder: Some(Arc::new(Telltale { panics: false })),
         snapshots: None,
     });
@@ -199,6 +200,7 @@ fn no_secret_of_the_user_comes_out_of_logs_errors_or_handles() {
         memory: MemoryParams::file(data.path().join("memory.db")),
         embedder: Some(embedder()),
         snapshots: Some(data.path().join("snapshots")),
+        induction: Induction::default(),
     };
     let assistant = Assistant::open(params).expect("the assistant opens");
     let talked = talk(&assistant);
