@@ -11,4 +11,6 @@ pub mod session;
 pub use engine::{CancelHandle, GenerationStats, StopReason};
 pub use error::{Error, Result};
 pub use message::{Message, Role};
-pub use session::{Assistant, AssistantParams, Conversation, Induction, Overflow, Reply, Session, SessionParams, Turn};
+pub use session::{
+    Assistant, AssistantParams, Conversation, Induction, Overflow, Reply, Session, SessionParams, Turn, UserMessage,
+};

@@ -28,6 +28,8 @@ pub struct TinyModel {
     pub n_ctx: u32,
     pub weights: TensorType,
     pub chat_template: Option<String>,
+    /// At least three: the second begins a text and the third ends one.
+    pub control_tokens: Vec<&'static str>,
     pub seed: u64,
 }
 
@@ -60,6 +62,7 @@ impl Default for TinyModel {
             n_ctx: 2048,
             weights: TensorType::F32,
             chat_template: Some(CHATML.into()),
+            control_tokens: SPECIAL.to_vec(),
             seed: 7,
         }
     }
@@ -81,7 +84,7 @@ impl TinyModel {
             .set("llama.rope.dimension_count", self.n_embd / self.n_head)
             .set("llama.rope.freq_base", 10_000.0_f32);
         let n_vocab = match self.tokenizer {
-            Tokenizer::Bpe => set_bpe(&mut file),
+            Tokenizer::Bpe => set_bpe(&mut file, &self.control_tokens),
             Tokenizer::SentencePiece => set_pieces(&mut file),
         };
         if let Some(template) = &self.chat_template {
@@ -147,11 +150,11 @@ impl TinyModel {
     }
 }
 
-fn set_bpe(file: &mut GgufWriter) -> usize {
-    let mut tokens: Vec<String> = SPECIAL.map(String::from).to_vec();
+fn set_bpe(file: &mut GgufWriter, control: &[&str]) -> usize {
+    let mut tokens: Vec<String> = control.iter().copied().map(String::from).collect();
     tokens.extend(byte_letters());
     tokens.extend(MERGES.iter().map(|pair| pair.replace(' ', "")));
-    let types = (0..tokens.len()).map(|id| if id < SPECIAL.len() { 3 } else { 1 }).collect::<Vec<i32>>();
+    let types = (0..tokens.len()).map(|id| if id < control.len() { 3 } else { 1 }).collect::<Vec<i32>>();
     let count = tokens.len();
     file.set("tokenizer.ggml.model", "gpt2")
         .set("tokenizer.ggml.pre", "smollm")

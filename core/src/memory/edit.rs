@@ -26,8 +26,9 @@ pub struct EditedMemory {
 }
 
 impl MemoryStore {
-    /// Changes what a memory says. It is recalled and searched by the new text; [`Memory::words`] stay what they were.
-    /// Facts of an edited turn that its new text no longer bears out go, unless another turn states them.
+    /// Changes what a memory says. It is recalled and searched by the new text; [`Memory::words`] and
+    /// [`Memory::origin`] stay what they were: what was pasted stays pasted. Facts of an edited turn that its new text no
+    /// longer bears out go, unless another turn states them.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::InvalidInput`] for a text without anything in it or above
@@ -79,7 +80,8 @@ fn reword(tx: &Connection, id: i64, text: &str) -> Result<(), Fault> {
 
 fn correct_others(tx: &Connection, before: &Memory, text: &str) -> Result<Vec<i64>, Fault> {
     let mut corrected = Vec::new();
-    for other in memories::of_turn(tx, before.turn)?.into_iter().filter(|other| other.id != before.id) {
+    let same_author = |other: &Memory| other.id != before.id && other.origin == before.origin;
+    for other in memories::of_turn(tx, before.turn)?.into_iter().filter(same_author) {
         let is_corrected = match (before.kind, other.kind) {
             (MemoryKind::Episode, MemoryKind::Episode) => false,
             (MemoryKind::Episode, _) => correct_fact(tx, &other, before, text)?,

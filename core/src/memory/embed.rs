@@ -36,19 +36,21 @@ pub trait Embedder: Send + Sync {
     }
 }
 
-/// A turn's vectors for searching and for being found; the same one unless the embedder tells them apart.
+/// A turn's vector for searching, and those of its passages for being found.
 pub(super) struct TurnVectors {
     pub(super) query: Vec<f32>,
-    pub(super) document: Vec<f32>,
+    /// One for each passage: `[passages, dimension]`.
+    pub(super) documents: Vec<Vec<f32>>,
 }
 
-pub(super) fn embed_turn(embedder: &dyn Embedder, text: &str) -> Result<TurnVectors> {
+pub(super) fn embed_turn(embedder: &dyn Embedder, text: &str, passages: &[&str]) -> Result<TurnVectors> {
     let query = embed_one(embedder, text, EmbedPurpose::Query)?;
-    let document = match embedder.distinguishes_purpose() {
-        true => embed_one(embedder, text, EmbedPurpose::Document)?,
-        false => query.clone(),
+    let documents = match passages {
+        [] => Vec::new(),
+        [whole] if *whole == text && !embedder.distinguishes_purpose() => vec![query.clone()],
+        _ => embed_checked(embedder, passages, EmbedPurpose::Document)?,
     };
-    Ok(TurnVectors { query, document })
+    Ok(TurnVectors { query, documents })
 }
 
 pub(super) fn embed_one(embedder: &dyn Embedder, text: &str, purpose: EmbedPurpose) -> Result<Vec<f32>> {

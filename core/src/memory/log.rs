@@ -2,8 +2,11 @@
 //!
 //! Plain reads and writes on a connection; the caller opens the transaction.
 
+use std::ops::Range;
+
 use rusqlite::{Connection, OptionalExtension, Row};
 
+use super::authorship::Authorship;
 use super::db::Fault;
 use super::persona::Origin;
 use super::turn::{ConversationId, ConversationInfo, ReplyState, StoredReply, StoredTurn, Summary};
@@ -56,15 +59,19 @@ pub(super) fn expect_conversation(connection: &Connection, id: ConversationId) -
 pub(super) fn add_turn(
     connection: &Connection,
     conversation: ConversationId,
-    words: &str,
-    origin: Origin,
+    message: &Authorship<'_>,
     at_ms: i64,
 ) -> Result<i64, Fault> {
     expect_conversation(connection, conversation)?;
     connection
         .prepare_cached("INSERT INTO turns(conversation, at_ms, origin, words) VALUES (?1, ?2, ?3, ?4)")?
-        .execute((conversation.0, at_ms, origin.as_str(), words))?;
-    Ok(connection.last_insert_rowid())
+        .execute((conversation.0, at_ms, message.origin().as_str(), message.text))?;
+    let turn = connection.last_insert_rowid();
+    let mut mark = connection.prepare_cached("INSERT INTO pasted(turn, from_byte, to_byte) VALUES (?1, ?2, ?3)")?;
+    for range in &message.pasted {
+        mark.execute((turn, range.start as i64, range.end as i64))?;
+    }
+    Ok(turn)
 }
 
 pub(super) fn attach_recalled(connection: &Connection, turn: i64, block: &str, ids: &[i64]) -> Result<(), Fault> {
@@ -103,9 +110,19 @@ pub(super) fn transcript(connection: &Connection, conversation: ConversationId) 
     let mut rows = statement.query([conversation.0])?;
     let mut turns = Vec::new();
     while let Some(row) = rows.next()? {
-        turns.push(read_turn(row)?);
+        let turn = read_turn(row)?;
+        turns.push(StoredTurn { pasted: pasted_in(connection, turn.turn)?, ..turn });
     }
     Ok(turns)
+}
+
+fn pasted_in(connection: &Connection, turn: i64) -> Result<Vec<Range<usize>>, Fault> {
+    let mut statement =
+        connection.prepare_cached("SELECT from_byte, to_byte FROM pasted WHERE turn = ?1 ORDER BY from_byte")?;
+    // A byte of a text in memory: damage could make it negative, and then it is no byte of it.
+    let byte = |byte: i64| usize::try_from(byte).unwrap_or(0);
+    let rows = statement.query_map([turn], |row| Ok(byte(row.get(0)?)..byte(row.get(1)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 fn read_turn(row: &Row<'_>) -> Result<StoredTurn, Fault> {
@@ -116,6 +133,7 @@ fn read_turn(row: &Row<'_>) -> Result<StoredTurn, Fault> {
         turn: row.get(0)?,
         user: row.get(1)?,
         origin: Origin::parse(&row.get::<_, String>(2)?)?,
+        pasted: Vec::new(),
         at_ms: row.get(3)?,
         recalled_block: row.get(4)?,
         reply: reply.zip(state).map(|(text, state)| StoredReply { text, state }),

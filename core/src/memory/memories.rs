@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::MemoryStore;
+use super::authorship::Passage;
 use super::db::{Fault, unknown_word};
 use super::persona::{Memory, MemoryKind, Origin};
 use crate::{Error, Result};
@@ -18,7 +19,7 @@ impl MemoryStore {
 }
 
 const SELECT: &str = "
-    SELECT m.id, m.kind, m.text, coalesce(f.words, t.words), m.turn, t.conversation, t.origin, t.at_ms, m.pinned
+    SELECT m.id, m.kind, m.text, coalesce(f.words, m.words, t.words), m.turn, t.conversation, m.origin, t.at_ms, m.pinned
     FROM memories m JOIN turns t ON t.id = m.turn LEFT JOIN facts f ON f.memory = m.id";
 
 /// A fact that a later one replaced is history: not recalled and not listed, but still exported and forgotten.
@@ -70,7 +71,16 @@ pub(super) fn recalled_in(connection: &Connection, turn: i64) -> Result<Vec<Memo
     ids.into_iter().filter_map(|id| one(connection, id).transpose()).collect()
 }
 
-/// Adds a memory drawn from a turn.
+/// Adds an episode: a passage of a turn, with its author's mark on it.
+pub(super) fn add_episode(connection: &Connection, turn: i64, passage: &Passage) -> Result<i64, Fault> {
+    let words = (!passage.is_whole).then_some(&passage.text);
+    connection
+        .prepare_cached("INSERT INTO memories(turn, kind, text, origin, words) VALUES (?1, 'episode', ?2, ?3, ?4)")?
+        .execute((turn, &passage.text, passage.origin.as_str(), words))?;
+    Ok(connection.last_insert_rowid())
+}
+
+/// Adds a memory of what the user said in a turn.
 pub(super) fn add(connection: &Connection, turn: i64, kind: MemoryKind, text: &str) -> Result<i64, Fault> {
     connection.prepare_cached("INSERT INTO memories(turn, kind, text) VALUES (?1, ?2, ?3)")?.execute((
         turn,

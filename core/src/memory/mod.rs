@@ -4,6 +4,7 @@
 //! it hands out memories with scores and reasons, and the caller decides how many of them a prompt can bear. All calls
 //! block, for microseconds to some milliseconds; the session runs them off the async threads.
 
+mod authorship;
 mod cipher;
 mod consolidate;
 mod damage;
@@ -72,6 +73,7 @@ pub use turn::{
 pub use vectors::VectorStatus;
 
 use crate::{Error, Result};
+use authorship::{Authorship, Passage};
 use db::Db;
 use embed::TurnVectors;
 use landmarks::{Bearing, Landmarks};
@@ -224,7 +226,8 @@ impl MemoryStore {
     }
 
     /// Recalls what matters to a message of the user, then stores the message. It is durable when this returns; what
-    /// it says stands in the transcript word for word.
+    /// it says stands in the transcript word for word. What the user said in it and what they pasted become a memory
+    /// each, with its [`Origin`].
     ///
     /// # Errors
     /// [`Error::InvalidInput`] for a text without anything in it or above [`MAX_TURN_BYTES`],
@@ -232,17 +235,25 @@ impl MemoryStore {
     /// is no error: see [`BegunTurn::embedding_failure`].
     pub fn begin_turn(&self, conversation: ConversationId, text: &str, options: &TurnOptions) -> Result<BegunTurn> {
         expect_turn_text(text)?;
-        let to_recall = options.remember == Remember::Yes && words::says_something(text);
-        let (vectors, embedding_failure) = self.embed(text);
+        let message = Authorship::of(text, options.origin, &options.pasted);
+        let passages = match options.remember {
+            Remember::Yes => telling(message.passages()),
+            Remember::No => Vec::new(),
+        };
+        let texts: Vec<&str> = passages.iter().map(|passage| passage.text.as_str()).collect();
+        let (vectors, embedding_failure) = self.embed(text, &texts);
         let query = self.query(text, vectors.as_ref().map(|vectors| &vectors.query[..]), &options.recall);
         self.inner.db.with(|held| {
             let recalled = retrieve::retrieve(held, query, self.inner.embedder.as_deref(), &options.recall)?;
             let turn = held.transaction(|tx| {
                 let at_ms = options.at_ms.unwrap_or_else(now_ms);
-                let turn = log::add_turn(tx, conversation, text, options.origin, at_ms)?;
-                let memory = to_recall.then(|| memories::add(tx, turn, MemoryKind::Episode, text)).transpose()?;
-                if let (Some(memory), Some(vectors), Some(embedder)) = (memory, &vectors, &self.inner.embedder) {
-                    vectors::store(tx, memory, embedder.as_ref(), &vectors.document)?;
+                let turn = log::add_turn(tx, conversation, &message, at_ms)?;
+                for (place, passage) in passages.iter().enumerate() {
+                    let memory = memories::add_episode(tx, turn, passage)?;
+                    let vector = vectors.as_ref().and_then(|vectors| vectors.documents.get(place));
+                    if let (Some(vector), Some(embedder)) = (vector, &self.inner.embedder) {
+                        vectors::store(tx, memory, embedder.as_ref(), vector)?;
+                    }
                 }
                 Ok(turn)
             })?;
@@ -313,9 +324,9 @@ impl MemoryStore {
             SearchBy::Meaning => {
                 let embedder = self.expect_embedder()?;
                 self.inner.db.with(|held| vectors::expect_same_embedder(held, embedder))?;
-                self.embed(query)
+                self.embed(query, &[])
             }
-            SearchBy::MeaningAndWords => self.embed(query),
+            SearchBy::MeaningAndWords => self.embed(query, &[]),
         };
         if let Some(failure) = failure.filter(|_| limits.by == SearchBy::Meaning) {
             return Err(failure);
@@ -380,12 +391,12 @@ impl MemoryStore {
         self.inner.db.with(export::export)
     }
 
-    /// The text's vectors, or why there are none. Small talk is not worth the embedder's time.
-    fn embed(&self, text: &str) -> (Option<TurnVectors>, Option<Error>) {
+    /// The vectors of a text and of its passages, or why there are none. Small talk is not worth the embedder's time.
+    fn embed(&self, text: &str, passages: &[&str]) -> (Option<TurnVectors>, Option<Error>) {
         let Some(embedder) = self.inner.embedder.as_deref().filter(|_| words::says_something(text)) else {
             return (None, None);
         };
-        match embed::embed_turn(embedder, text) {
+        match embed::embed_turn(embedder, text, passages) {
             Ok(vectors) => (Some(vectors), None),
             Err(error) => (None, Some(error)),
         }
@@ -403,11 +414,20 @@ impl MemoryStore {
         if self.inner.landmarks.get().is_none() {
             match Landmarks::load_or_embed(&self.inner.db, embedder) {
                 Ok(landmarks) => drop(self.inner.landmarks.set(landmarks)),
-                Err(error) => tracing::warn!(%error, "memory is searched without landmarks"),
+                Err(error) => {
+                    tracing::warn!("memory is searched without landmarks");
+                    tracing::debug!(%error, "why there are none"); // an embedder's words are its app's
+                }
             }
         }
         self.inner.landmarks.get().map(|landmarks| landmarks.bearing(vector))
     }
+}
+
+/// The passages worth a memory.
+fn telling(mut passages: Vec<Passage>) -> Vec<Passage> {
+    passages.retain(|passage| words::says_something(&passage.text));
+    passages
 }
 
 fn expect_turn_text(text: &str) -> Result<()> {

@@ -180,9 +180,11 @@ fn weigh_manner(index: &MemoryIndex, question: &Question<'_>, relevance: &mut [f
     }
 }
 
-/// A memory that leans on the one said just before gets the mean of both, if that is more.
+/// A memory that leans on the one said just before gets the mean of both, if that is more. What was pasted leans on
+/// nothing: somebody else wrote it.
 fn share_with_what_leans(index: &MemoryIndex, relevance: &mut [f32]) {
-    for row in (1..index.traits.len()).filter(|row| index.traits[*row].manner.leans) {
+    let leans = |row: &usize| index.traits[*row].manner.leans && index.traits[*row].origin == Origin::Said;
+    for row in (1..index.traits.len()).filter(leans) {
         if let Some(before) = said_just_before(&index.traits, row) {
             relevance[row] = relevance[row].max(relevance[row].midpoint(relevance[before]));
         }

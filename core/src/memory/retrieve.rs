@@ -7,7 +7,7 @@ use super::embed::Embedder;
 use super::index::{MemoryIndex, Trait};
 use super::landmarks::Bearing;
 use super::memories;
-use super::persona::{Memory, MemoryKind, Recalled};
+use super::persona::{Memory, MemoryKind, Origin, Recalled};
 use super::relevance::{Question, weigh};
 use super::turn::ConversationId;
 use super::words;
@@ -131,17 +131,22 @@ fn relevance_of(score: f32) -> f32 {
     if score <= 0.0 { f32::NEG_INFINITY } else { HALF - (1.0 / score - 1.0).ln() / STEEPNESS }
 }
 
-/// Of memories that say the same, keeps the one said last, at the place of the best.
+/// Of memories that say the same, keeps the one said last, at the place of the best; one that was said before one that
+/// was pasted.
 fn each_once(index: &MemoryIndex, ranked: Vec<Found>) -> Vec<Found> {
     let mut kept: Vec<Found> = Vec::with_capacity(ranked.len());
     for candidate in ranked {
         match kept.iter_mut().find(|other| says_the_same(index, other.row, candidate.row)) {
-            Some(other) if index.traits[candidate.row].turn > index.traits[other.row].turn => other.row = candidate.row,
+            Some(other) if standing(index, candidate.row) > standing(index, other.row) => other.row = candidate.row,
             Some(_) => {}
             None => kept.push(candidate),
         }
     }
     kept
+}
+
+fn standing(index: &MemoryIndex, row: usize) -> (bool, i64) {
+    (index.traits[row].origin == Origin::Said, index.traits[row].turn)
 }
 
 /// The same meaning, the same text, or a turn and a fact drawn from it.

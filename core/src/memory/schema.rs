@@ -15,7 +15,7 @@ pub(super) const APPLICATION_ID: i64 = 0x416C_6F65; // "Aloe"
 pub(super) const NEWEST: i64 = STEPS.len() as i64;
 
 /// Step n leads from version n to n + 1.
-const STEPS: [&str; 5] = [LOG_AND_EPISODES, FACTS, IMPORTED, FACT_SOURCES, STANDING_FACTS];
+const STEPS: [&str; 6] = [LOG_AND_EPISODES, FACTS, IMPORTED, FACT_SOURCES, STANDING_FACTS, AUTHORSHIP];
 
 /// `memories` repeats the words of `turns`: one turn may become several memories (passages of a long text, facts), and
 /// a memory's text may be edited while the log stays verbatim. AUTOINCREMENT: an id is never given twice, or a
@@ -141,6 +141,20 @@ CREATE TABLE standing_facts(
 CREATE INDEX standing_facts_of_fact ON standing_facts(fact);
 ";
 
+/// Which bytes of a turn were pasted, and whose words a memory is made of: of a message in which the user speaks of a
+/// text that they pasted, the two become a memory each. `words` is NULL where a memory is made of the whole turn.
+const AUTHORSHIP: &str = "
+CREATE TABLE pasted(
+    turn INTEGER NOT NULL REFERENCES turns(id) ON DELETE CASCADE,
+    from_byte INTEGER NOT NULL CHECK (from_byte >= 0),
+    to_byte INTEGER NOT NULL CHECK (to_byte > from_byte),
+    PRIMARY KEY (turn, from_byte)
+) STRICT, WITHOUT ROWID;
+ALTER TABLE memories ADD COLUMN origin TEXT NOT NULL DEFAULT 'said' CHECK (origin IN ('said', 'pasted'));
+ALTER TABLE memories ADD COLUMN words TEXT CHECK (length(words) > 0);
+UPDATE memories SET origin = (SELECT t.origin FROM turns t WHERE t.id = memories.turn);
+";
+
 /// Brings the store to the newest schema, or leaves it as it was.
 pub(super) fn climb(connection: &mut Connection) -> Result<(), Fault> {
     if version(connection)? == NEWEST {
@@ -161,6 +175,7 @@ pub(super) fn climb(connection: &mut Connection) -> Result<(), Fault> {
 pub(super) fn start_over(transaction: &Transaction<'_>) -> Result<(), Fault> {
     let newest_first = [
         "standing_facts",
+        "pasted",
         "fact_sources",
         "imported",
         "facts",

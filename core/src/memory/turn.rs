@@ -3,6 +3,8 @@
 //! Records only; `log` reads and writes them. A turn's number is its order: it grows over all conversations and
 //! launches and is never used twice, so that a clock set back changes nothing.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use super::db::unknown_word;
@@ -39,8 +41,11 @@ pub struct ConversationInfo {
 pub struct TurnOptions {
     /// Whether the turn may be recalled later. It stands in the transcript either way.
     pub remember: Remember,
-    /// How the words came from the user.
+    /// How the words came from the user: [`Origin::Pasted`] where all of them were pasted.
     pub origin: Origin,
+    /// Which bytes of the text the user pasted, as far as the caller knows. What is found to be pasted by its form is
+    /// added: a quoted mail, a log, a transcript of a chat.
+    pub pasted: Vec<Range<usize>>,
     /// When it was said, in milliseconds since 1970; `None` is now by the device's clock.
     pub at_ms: Option<i64>,
     /// What is recalled for it; `max_count: 0` recalls nothing.
@@ -126,8 +131,11 @@ pub struct StoredTurn {
     pub turn: i64,
     /// What the user said, verbatim.
     pub user: String,
-    /// How the words came from the user.
+    /// How the words came from the user; said, if any of them were.
     pub origin: Origin,
+    /// Which bytes of the words the user pasted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pasted: Vec<Range<usize>>,
     /// When it was said, in milliseconds since 1970.
     pub at_ms: i64,
     /// The memory text that stood in the prompt of this turn.

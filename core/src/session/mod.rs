@@ -14,7 +14,9 @@ mod seal;
 mod snapshots;
 mod summarise;
 mod transcript;
+mod user_message;
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,10 +26,11 @@ pub use learning::Induction;
 pub use params::{Conversation, DEFAULT_SYSTEM_PROMPT, Overflow, SessionParams};
 pub use reply::{Reply, Turn};
 pub use snapshots::erase_snapshots;
+pub use user_message::UserMessage;
 
 use crate::engine::{AdapterId, Engine, GenerateParams, SamplingParams, Sequence};
 use crate::error::{Error, Result};
-use crate::memory::{ConversationId, Recalled, RetrieveLimits, TurnOptions};
+use crate::memory::{ConversationId, Origin, Recalled, RetrieveLimits, TurnOptions};
 use crate::prompt::{Costs, Plan, PromptParts, Quoted, TokenBudget, recalled_block};
 use assistant::Shared;
 use params::check_scales;
@@ -36,14 +39,13 @@ use record::Recorder;
 use reply::Given;
 use summarise::PendingSummary;
 use transcript::Transcript;
+use user_message::Composed;
 
 /// A conversation that can be continued. One reply at a time; several sessions can talk at once.
-#[derive(Debug)]
 pub struct Session {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
 struct Inner {
     shared: Arc<Shared>,
     /// Changes only when everything was erased, this conversation too: then the next message begins a new one.
@@ -54,7 +56,6 @@ struct Inner {
     state: Mutex<State>,
 }
 
-#[derive(Debug)]
 struct State {
     params: SessionParams,
     adapters: Vec<(AdapterId, f32)>,
@@ -63,6 +64,13 @@ struct State {
     pending_summary: Option<PendingSummary>,
     /// The count of erasures that `transcript` reflects.
     erasures: u64,
+}
+
+/// Nothing of what was said: handles are what apps log.
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("conversation", &self.conversation()).finish_non_exhaustive()
+    }
 }
 
 impl Session {
@@ -82,16 +90,19 @@ impl Session {
 
     /// Sends a message; the reply comes as a stream. When this returns, the message is durable.
     ///
+    /// A text is what the user typed; a [`UserMessage`] tells apart what they pasted with it.
+    ///
     /// # Errors
     /// [`Error::InvalidInput`] for an empty message, [`Error::Busy`] while another reply is under way,
     /// [`Error::ContextExceeded`] when the message does not fit (it is not stored then); those of the store.
-    pub async fn send(&mut self, text: &str) -> Result<Reply> {
+    pub async fn send(&mut self, message: impl Into<UserMessage>) -> Result<Reply> {
         if self.inner.busy.swap(true, Ordering::SeqCst) {
             return Err(Error::Busy);
         }
-        let (mut starting, text) = (Starting { inner: Arc::clone(&self.inner), done: false }, text.trim().to_owned());
+        let mut starting = Starting { inner: Arc::clone(&self.inner), done: false };
+        let message = message.into().compose();
         let started = self.inner.shared.background.run(move || {
-            let started = Inner::start(&starting.inner, text);
+            let started = Inner::start(&starting.inner, message);
             if started.is_ok() {
                 starting.stay_busy();
             }
@@ -222,7 +233,8 @@ impl Inner {
     }
 
     /// Records the message, composes the prompt and starts the reply. Runs on the background thread.
-    fn start(self: &Arc<Self>, text: String) -> Result<Reply> {
+    fn start(self: &Arc<Self>, message: Composed) -> Result<Reply> {
+        let Composed { text, pasted } = message;
         if text.is_empty() {
             return Err(Error::InvalidInput { what: "message", reason: "it is empty".into() });
         }
@@ -237,7 +249,7 @@ impl Inner {
         let may_outgrow = plan.prompt_tokens + budget.memory_room() > budget.prompt_room();
         state.settle_summary(plan.history_from > 0 || may_outgrow);
 
-        let (turn, mut facts) = self.record_message(state, &text, &budget)?;
+        let (turn, mut facts) = self.record_message(state, &text, pasted, &budget)?;
         let room = state.params.overflow.room_beside(&costs, &budget);
         let (recalled, quoted) = self.quote(state, turn, &mut facts, room)?;
         let plan = self.make_room(state, costs, recalled.as_deref(), &budget)?;
@@ -277,21 +289,30 @@ impl Inner {
     }
 
     /// Makes the message durable; answers with its turn and the memories that matter to it, as many as are affordable.
-    fn record_message(&self, state: &State, text: &str, budget: &TokenBudget) -> Result<(i64, Vec<Recalled>)> {
+    fn record_message(
+        &self,
+        state: &State,
+        text: &str,
+        pasted: Vec<Range<usize>>,
+        budget: &TokenBudget,
+    ) -> Result<(i64, Vec<Recalled>)> {
         let params = &state.params;
         let max_count = if params.recall { params.max_recalled } else { 0 };
         let options = TurnOptions {
             remember: params.remember.into(),
+            pasted,
             recall: RetrieveLimits { max_count, ..RetrieveLimits::default() },
             ..TurnOptions::default()
         };
         let begun = self.shared.memory.begin_turn(self.conversation(), text, &options)?;
         if let Some(error) = begun.embedding_failure {
-            tracing::warn!(%error, "the turn is stored without its vector");
+            // An embedder of the app may quote the text in its error.
+            tracing::warn!("the turn is stored without its vector");
+            tracing::debug!(%error, "why it has none");
         }
         let mut room = budget.memory_room().saturating_sub(self.cost(state, state.persona.block()));
         let fits = |fact: &Recalled| {
-            let cost = self.shared.engine.count_tokens(&fact.text) + QUOTATION_OVERHEAD;
+            let cost = self.shared.engine.count_tokens(&as_quoted(fact).line());
             room.checked_sub(cost).map(|rest| room = rest).is_some()
         };
         Ok((begun.turn, begun.recalled.into_iter().take_while(fits).collect()))
@@ -309,7 +330,7 @@ impl Inner {
         let is_fresh = |fact: &Recalled| !state.transcript.shows(fact) && !state.persona.shows(fact);
         let block = loop {
             let fresh = facts.iter().filter(|fact| is_fresh(fact));
-            let quoted: Vec<_> = fresh.map(|fact| Quoted { words: &fact.text, turn: fact.turn }).collect();
+            let quoted: Vec<_> = fresh.map(as_quoted).collect();
             let block = recalled_block(&quoted);
             match facts.iter().rposition(is_fresh).filter(|_| self.cost(state, block.as_deref()) > room) {
                 Some(weakest) => drop(facts.remove(weakest)),
@@ -380,8 +401,9 @@ impl Inner {
     }
 }
 
-/// Tokens that a quotation's dash, quotes and turn number take.
-const QUOTATION_OVERHEAD: usize = 10;
+fn as_quoted(fact: &Recalled) -> Quoted<'_> {
+    Quoted { words: &fact.text, turn: fact.turn, pasted: fact.origin != Origin::Said }
+}
 
 fn load_adapters(shared: &Shared, adapters: &[(PathBuf, f32)]) -> Result<Vec<(AdapterId, f32)>> {
     adapters.iter().map(|(path, scale)| shared.adapter(path).map(|id| (id, *scale))).collect()

@@ -6,7 +6,7 @@
 use super::{Inner, State};
 use crate::error::Result;
 use crate::memory::{MemoryKind, Recalled};
-use crate::prompt::{Quoted, TokenBudget, persona_block};
+use crate::prompt::{TokenBudget, persona_block};
 
 /// Share of the room for memories that the system prompt may take of it.
 const SHARE: usize = 2;
@@ -26,8 +26,8 @@ pub(super) struct Persona {
 
 impl Persona {
     fn of(facts: Vec<Recalled>) -> Self {
-        let quoted: Vec<_> = facts.iter().map(|fact| Quoted { words: &fact.text, turn: fact.turn }).collect();
-        Self { block: persona_block(&quoted), facts }
+        let texts: Vec<&str> = facts.iter().map(|fact| fact.text.as_str()).collect();
+        Self { block: persona_block(&texts), facts }
     }
 
     pub(super) fn block(&self) -> Option<&str> {

@@ -27,7 +27,6 @@ pub struct Turn {
 }
 
 /// A reply being generated. Dropping it cancels; what was generated is recorded as a partial reply.
-#[derive(Debug)]
 pub struct Reply {
     stream: TokenStream,
     recorded: oneshot::Receiver<Result<()>>,
@@ -41,6 +40,13 @@ pub struct Reply {
 pub(super) struct Given {
     pub(super) facts: Vec<Recalled>,
     pub(super) persona: Vec<Recalled>,
+}
+
+/// Nothing of what was said: handles are what apps log.
+impl std::fmt::Debug for Reply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reply").field("turn", &self.turn).finish_non_exhaustive()
+    }
 }
 
 impl Reply {

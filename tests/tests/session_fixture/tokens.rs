@@ -21,7 +21,12 @@ pub struct Vocabulary {
 impl Vocabulary {
     /// An engine must have been opened before: it sets the backend up.
     pub fn load() -> Self {
-        let path = CString::new(model_path().to_str().expect("UTF-8")).expect("no NUL");
+        Self::of(&model_path())
+    }
+
+    /// The vocabulary of another model.
+    pub fn of(model: &Path) -> Self {
+        let path = CString::new(model.to_str().expect("UTF-8")).expect("no NUL");
         // SAFETY: default parameters with one switch, a NUL-terminated path; the model is freed in `Drop`.
         let model = unsafe {
             let mut params = sys::llama_model_default_params();

@@ -125,12 +125,12 @@ struct Unread {
     more: bool,
 }
 
-/// Turns after the mark that the user said and that may be remembered: those that became an episode.
+/// Turns after the mark that may be remembered, as much of each as the user said: those that became an episode.
 fn unread(connection: &Connection, mark: &str, limit: usize) -> Result<Unread, Fault> {
     let mut statement = connection.prepare_cached(
-        "SELECT t.id, t.words, t.origin FROM turns t
+        "SELECT t.id, coalesce(m.words, t.words), m.origin FROM turns t JOIN memories m ON m.turn = t.id
          WHERE t.id > coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?1), 0) AND t.origin = 'said'
-           AND EXISTS (SELECT 1 FROM memories m WHERE m.turn = t.id AND m.kind = 'episode')
+           AND m.kind = 'episode' AND m.origin = 'said'
          ORDER BY t.id LIMIT ?2",
     )?;
     let mut rows = statement.query((mark, limit as i64 + 1))?;
@@ -210,7 +210,7 @@ impl Known {
         report: &mut InductionReport,
     ) -> Result<(), Fault> {
         let Found { candidate, vector } = found;
-        if !may_support(connection, candidate.turn)? || facts::is_read(connection, &candidate)? {
+        if !may_support(connection, &candidate)? || facts::is_read(connection, &candidate)? {
             return Ok(());
         }
         let statement = Statement::of(&candidate.text);
@@ -264,9 +264,12 @@ impl Known {
     }
 }
 
-/// Whether a turn is still there and was said by the user: it may have been forgotten while the inducer read it.
-fn may_support(connection: &Connection, turn: i64) -> Result<bool, Fault> {
-    Ok(connection.prepare_cached("SELECT 1 FROM turns WHERE id = ?1 AND origin = 'said'")?.exists([turn])?)
+/// Whether a turn is still there and says these words: it may have been forgotten while the inducer read it, and words
+/// from both sides of a text that the user pasted are no statement.
+fn may_support(connection: &Connection, candidate: &Candidate) -> Result<bool, Fault> {
+    let mut find =
+        connection.prepare_cached("SELECT 1 FROM turns WHERE id = ?1 AND origin = 'said' AND instr(words, ?2) > 0")?;
+    Ok(find.exists((candidate.turn, &candidate.words))?)
 }
 
 fn store_vector(

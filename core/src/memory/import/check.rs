@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::instant::{EARLIEST_MS, LATEST_MS};
+use crate::memory::authorship::Authorship;
 use crate::memory::export::expect_known;
 use crate::memory::{Export, ExportedFact, ExportedSource, Memory, MemoryKind, Origin, StoredTurn, expect_turn_text};
 use crate::{Error, Result};
@@ -33,6 +34,7 @@ fn check_turns(export: &Export) -> Result<HashMap<i64, &StoredTurn>> {
         for turn in &conversation.turns {
             expect(expect_turn_text(&turn.user).is_ok(), "a turn is empty or longer than 4 MiB")?;
             expect(is_a_time(turn.at_ms), "a turn has no possible time")?;
+            expect(turn.pasted.iter().all(|range| turn.user.get(range.clone()).is_some()), "a turn has no such part")?;
             expect(turns.insert(turn.turn, turn).is_none(), "two turns have one number")?;
         }
     }
@@ -43,7 +45,12 @@ fn check_memories<'a>(export: &'a Export, turns: &HashMap<i64, &StoredTurn>) -> 
     let mut memories = HashMap::new();
     for memory in &export.memories {
         expect(expect_turn_text(&memory.text).is_ok(), "a memory is empty or longer than 4 MiB")?;
-        expect(turns.contains_key(&memory.turn), "a memory names a turn that is not there")?;
+        let Some(turn) = turns.get(&memory.turn) else {
+            return Err(invalid("a memory names a turn that is not there"));
+        };
+        let mut words = memory.words.lines().map(str::trim);
+        let is_of_turn = memory.kind != MemoryKind::Episode || words.all(|line| turn.user.contains(line));
+        expect(is_of_turn, "a memory's words are not the user's")?;
         expect(memories.insert(memory.id, memory).is_none(), "two memories have one id")?;
     }
     Ok(memories)
@@ -56,6 +63,7 @@ fn check_facts(export: &Export, turns: &HashMap<i64, &StoredTurn>, memories: &Ha
             return expect(false, "a fact names a memory that is not there");
         };
         expect(!fact.words.is_empty() && says(&turn.user, &fact.words), "a fact's words are not the user's")?;
+        expect(is_said(turn, &fact.words), "a fact's words were pasted")?;
         expect((0.0..=1.0).contains(&fact.confidence), "a fact's confidence is not from 0 to 1")?;
         expect(fact.times_confirmed > 0, "a fact was never said")?;
         expect(is_a_time(fact.first_seen_ms) && is_a_time(fact.last_seen_ms), "a fact has no possible time")?;
@@ -70,8 +78,9 @@ fn check_facts(export: &Export, turns: &HashMap<i64, &StoredTurn>, memories: &Ha
 /// Only what the user said may state a fact, whatever the file says.
 fn check_source(source: &ExportedSource, turns: &HashMap<i64, &StoredTurn>) -> Result<()> {
     let turn = turns.get(&source.turn).filter(|turn| turn.origin == Origin::Said);
-    let is_said = turn.is_some_and(|turn| !source.words.is_empty() && says(&turn.user, &source.words));
-    expect(is_said, "a turn that states a fact does not say so")?;
+    let states = turn.filter(|turn| !source.words.is_empty() && says(&turn.user, &source.words));
+    let Some(turn) = states else { return expect(false, "a turn that states a fact does not say so") };
+    expect(is_said(turn, &source.words), "a fact's words were pasted")?;
     expect((0.0..=1.0).contains(&source.confidence), "a fact's confidence is not from 0 to 1")
 }
 
@@ -79,6 +88,14 @@ fn check_source(source: &ExportedSource, turns: &HashMap<i64, &StoredTurn>) -> R
 fn says(text: &str, words: &str) -> bool {
     let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     text.contains(words) || plain(text).contains(&plain(words))
+}
+
+/// Whether the words stand outside of what the file itself says was pasted. What is pasted by its form alone does not
+/// make a file invalid: see `Restore`.
+fn is_said(turn: &StoredTurn, words: &str) -> bool {
+    let pasted: Vec<&str> = turn.pasted.iter().filter_map(|range| turn.user.get(range.clone())).collect();
+    let own = Authorship { text: &turn.user, pasted: turn.pasted.clone() };
+    turn.origin == Origin::Said && (!pasted.iter().any(|part| says(part, words)) || own.says(words))
 }
 
 fn in_circles(facts: &[ExportedFact]) -> bool {
@@ -108,5 +125,9 @@ fn all_differ<T: Eq + std::hash::Hash>(items: impl Iterator<Item = T>) -> bool {
 }
 
 fn expect(holds: bool, what_is_wrong: &str) -> Result<()> {
-    if holds { Ok(()) } else { Err(Error::ImportInvalid { line: None, reason: what_is_wrong.into() }) }
+    if holds { Ok(()) } else { Err(invalid(what_is_wrong)) }
+}
+
+fn invalid(what_is_wrong: &str) -> Error {
+    Error::ImportInvalid { line: None, reason: what_is_wrong.into() }
 }

@@ -3,18 +3,23 @@
 //! What the store has already stays as it is, and what is imported comes after it: a turn's number is its order, so
 //! imported turns count as learnt now, in their own order. A conversation whose every turn is there already, to the
 //! word and the millisecond, is left out, so that importing one file twice adds nothing.
+//!
+//! A file can lower trust and never raise it: what it says was pasted is pasted, and so is what is found to be by its
+//! form, whatever the file says. A fact whose words are found to be pasted is left out. That the rest was said is taken
+//! from the file, because the user brought it; nothing in a file could prove it.
 
 use std::collections::{HashMap, HashSet};
 
 use rusqlite::Connection;
 
 use super::{ImportProgress, check::check};
+use crate::memory::authorship::{Authorship, Passage};
 use crate::memory::db::Fault;
 use crate::memory::embed::{EmbedPurpose, Embedder, embed_checked};
 use crate::memory::many::EMBED_BATCH;
 use crate::memory::{
-    ConversationId, Export, ExportedConversation, ExportedFact, ImportedLine, MemoryStore, StoredTurn, Summary,
-    external, log, memories, standing, vectors, words,
+    ConversationId, Export, ExportedConversation, ExportedFact, ImportedLine, Memory, MemoryKind, MemoryStore, Origin,
+    StoredTurn, Summary, external, log, memories, standing, vectors, words,
 };
 use crate::{Error, Result};
 
@@ -27,6 +32,8 @@ pub struct ImportReport {
     pub turns: u64,
     /// Memories added, with those that were replaced by later ones.
     pub memories: u64,
+    /// Facts left out because their words are found to be pasted.
+    pub refused_facts: u64,
     /// Conversations left out because all of their turns are there already.
     pub already_there: u64,
     /// Why some memories have no vector yet, if the embedder failed. They are found by their words, and `reembed` gives
@@ -44,7 +51,8 @@ impl MemoryStore {
     pub fn import(&self, export: &Export, progress: &mut dyn FnMut(ImportProgress)) -> Result<ImportReport> {
         check(export)?;
         let (mut report, added) = self.inner.db.write(|tx| {
-            let mut restore = Restore { tx, export, ids: Ids::default(), report: ImportReport::default() };
+            let mut restore =
+                Restore { tx, export, ids: Ids::default(), messages: HashMap::new(), report: ImportReport::default() };
             restore.conversations()?;
             let added = restore.memories()?;
             restore.facts()?;
@@ -87,10 +95,12 @@ struct Restore<'a> {
     tx: &'a Connection,
     export: &'a Export,
     ids: Ids,
+    /// By the numbers of the export: who wrote what in the turns that are added.
+    messages: HashMap<i64, Authorship<'a>>,
     report: ImportReport,
 }
 
-impl Restore<'_> {
+impl<'a> Restore<'a> {
     /// Turns in the order of their numbers over all conversations: that is the order in which they were said.
     fn conversations(&mut self) -> Result<(), Fault> {
         let there = Stored::read(self.tx)?;
@@ -112,8 +122,10 @@ impl Restore<'_> {
         wanted.into_iter().try_for_each(|conversation| self.summary(conversation))
     }
 
-    fn turn(&mut self, conversation: ConversationId, stored: &StoredTurn) -> Result<(), Fault> {
-        let turn = log::add_turn(self.tx, conversation, &stored.user, stored.origin, stored.at_ms)?;
+    fn turn(&mut self, conversation: ConversationId, stored: &'a StoredTurn) -> Result<(), Fault> {
+        let message = Authorship::of(&stored.user, stored.origin, &stored.pasted);
+        let turn = log::add_turn(self.tx, conversation, &message, stored.at_ms)?;
+        self.messages.insert(stored.turn, message);
         if let Some(block) = &stored.recalled_block {
             log::attach_recalled(self.tx, turn, block, &[])?;
         }
@@ -141,17 +153,31 @@ impl Restore<'_> {
         let mut added = Vec::new();
         for memory in wanted {
             let Some(turn) = self.ids.turns.get(&memory.turn) else { continue };
-            let id = memories::add(self.tx, *turn, memory.kind, &memory.text)?;
-            if memory.pinned {
-                memories::set_pinned(self.tx, id, true)?;
-            }
-            self.ids.memories.insert(memory.id, id);
-            self.report.memories += 1;
-            if words::says_something(&memory.text) {
-                added.push((id, memory.text.clone()));
+            let parts = match memory.kind {
+                MemoryKind::Episode => episodes(self.tx, *turn, &self.messages[&memory.turn], memory)?,
+                _ if self.is_pasted(memory.turn, &memory.words) => {
+                    self.report.refused_facts += 1;
+                    continue;
+                }
+                kind => vec![(memories::add(self.tx, *turn, kind, &memory.text)?, memory.text.clone())],
+            };
+            for (id, text) in parts {
+                if memory.pinned {
+                    memories::set_pinned(self.tx, id, true)?;
+                }
+                self.ids.memories.entry(memory.id).or_insert(id);
+                self.report.memories += 1;
+                if words::says_something(&text) {
+                    added.push((id, text));
+                }
             }
         }
         Ok(added)
+    }
+
+    /// Whether a fact's words, as the file spaces them, are found only in what was pasted.
+    fn is_pasted(&self, turn: i64, words: &str) -> bool {
+        self.messages.get(&turn).is_some_and(|message| !message.pasted.is_empty() && !message.says(words))
     }
 
     fn facts(&self) -> Result<(), Fault> {
@@ -178,7 +204,8 @@ impl Restore<'_> {
             "INSERT OR IGNORE INTO fact_sources(fact, turn, words, confidence) VALUES (?1, ?2, ?3, ?4)",
         )?;
         for source in &fact.sources {
-            if let Some(turn) = self.ids.turns.get(&source.turn) {
+            let own = self.ids.turns.get(&source.turn).filter(|_| !self.is_pasted(source.turn, &source.words));
+            if let Some(turn) = own {
                 add.execute((memory, turn, &source.words, source.confidence))?;
             }
         }
@@ -218,6 +245,35 @@ impl Restore<'_> {
         }
         Ok(())
     }
+}
+
+/// The memories that an episode of a file becomes, with what each is searched by: two, where this version finds
+/// something pasted in what the file has as one.
+fn episodes(
+    connection: &Connection,
+    turn: i64,
+    message: &Authorship<'_>,
+    memory: &Memory,
+) -> Result<Vec<(i64, String)>, Fault> {
+    let is_whole = memory.words == message.text;
+    let is_edited = memory.text != memory.words;
+    let said = || memory.words.lines().map(str::trim).all(|line| message.says(line));
+    let passages = match message.passages() {
+        several if several.len() > 1 && is_whole && !is_edited && memory.origin == Origin::Said => several,
+        _ => {
+            let origin = if memory.origin == Origin::Said && said() { Origin::Said } else { Origin::Pasted };
+            vec![Passage { origin, text: memory.words.clone(), is_whole }]
+        }
+    };
+    let mut added = Vec::with_capacity(passages.len());
+    for passage in passages {
+        let id = memories::add_episode(connection, turn, &passage)?;
+        if is_edited {
+            memories::reword(connection, id, &memory.text)?;
+        }
+        added.push((id, if is_edited { memory.text.clone() } else { passage.text }));
+    }
+    Ok(added)
 }
 
 fn add_fact(connection: &Connection, memory: i64, fact: &ExportedFact) -> Result<(), Fault> {

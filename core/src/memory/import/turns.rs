@@ -10,12 +10,13 @@ use rusqlite::Connection;
 
 use super::ImportProgress;
 use super::lines::{BadLine, Line, LineFault, Lines};
+use crate::memory::authorship::Authorship;
 use crate::memory::db::Fault;
 use crate::memory::embed::{EmbedPurpose, embed_checked};
 use crate::memory::many::EMBED_BATCH;
 use crate::memory::{
-    ConversationId, ExternalId, ImportedLine, MemoryKind, MemoryStore, Origin, Speaker, external, log, memories,
-    now_ms, vectors, words,
+    ConversationId, ExternalId, ImportedLine, MemoryStore, Origin, Speaker, external, log, memories, now_ms, telling,
+    vectors, words,
 };
 use crate::{Error, Result};
 
@@ -162,7 +163,7 @@ struct Added {
     bad_lines: Vec<BadLine>,
 }
 
-/// Vectors of a batch, and for each of its lines which of them is its own.
+/// Vectors of a batch, and for each of its lines which of them is its first passage's.
 struct Embedded {
     vectors: Vec<Vec<f32>>,
     of_line: Vec<Option<usize>>,
@@ -210,13 +211,15 @@ impl Importer<'_> {
         let mut texts = Vec::new();
         for (line, vector) in lines.iter().zip(&mut embedded.of_line) {
             if is_new(line) && words::says_something(&line.text) {
+                let passages = telling(Authorship::of(&line.text, Origin::Said, &[]).passages());
                 *vector = Some(texts.len());
-                texts.push(line.text.as_str());
+                texts.extend(passages.into_iter().map(|passage| passage.text));
             }
         }
         if texts.is_empty() {
             return Ok(embedded);
         }
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         match embed_checked(embedder, &texts, EmbedPurpose::Document) {
             Ok(vectors) => Ok(Embedded { vectors, ..embedded }),
             Err(failure) => {
@@ -291,9 +294,11 @@ fn store_turn(
         Some(conversation) => conversation,
         None => log::create_conversation(tx, at_ms)?,
     };
-    let turn = log::add_turn(tx, conversation, &line.text, Origin::Said, at_ms)?;
-    if words::says_something(&line.text) {
-        added.memories.push((memories::add(tx, turn, MemoryKind::Episode, &line.text)?, vector));
+    let message = Authorship::of(&line.text, Origin::Said, &[]);
+    let turn = log::add_turn(tx, conversation, &message, at_ms)?;
+    for (place, passage) in telling(message.passages()).iter().enumerate() {
+        let vector = vector.map(|first| first + place);
+        added.memories.push((memories::add_episode(tx, turn, passage)?, vector));
     }
     added.turns += 1;
     *place = Place { conversation: Some(conversation), turn: Some(turn), ..*place };

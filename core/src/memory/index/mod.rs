@@ -58,7 +58,7 @@ struct Source {
 }
 
 const SELECT: &str = "
-    SELECT m.id, m.turn, t.conversation, t.at_ms, m.kind, t.origin, m.text, f.confidence, v.vector, m.pinned,
+    SELECT m.id, m.turn, t.conversation, t.at_ms, m.kind, m.origin, m.text, f.confidence, v.vector, m.pinned,
         f.superseded_by IS NULL
     FROM memories m JOIN turns t ON t.id = m.turn LEFT JOIN facts f ON f.memory = m.id
         LEFT JOIN vectors v ON v.memory = m.id AND v.embedder = ?1

@@ -17,6 +17,7 @@ pub use prompted::{InductionPrompt, PromptedInducer};
 
 use serde::{Deserialize, Serialize};
 
+use super::authorship::is_hidden;
 use super::persona::{MemoryKind, Origin};
 use super::words::content_words;
 use crate::Result;
@@ -101,8 +102,9 @@ fn stays_with(text: &str, words: &str) -> bool {
 
 /// Marks of chat templates, and characters that no one types.
 fn has_control_text(text: &str) -> bool {
-    let marks = ["<|", "|>", "[INST]", "<start_of_turn>", "<end_of_turn>", "<s>", "</s>"];
-    marks.iter().any(|mark| text.contains(mark)) || text.chars().any(|c| c.is_control() && !c.is_whitespace())
+    let marks =
+        ["<|", "|>", "[INST]", "[/INST]", "<<SYS>>", "<start_of_turn>", "<end_of_turn>", "<s>", "</s>", "<bos>"];
+    marks.iter().any(|mark| text.contains(mark)) || text.contains(is_hidden)
 }
 
 /// The sentences by whose vectors the inducer knows an embedding space, for whoever trains it.

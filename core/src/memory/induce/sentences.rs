@@ -1,16 +1,12 @@
-//! A turn cut into sentences, and what in it is not the user's own speech.
+//! A turn cut into sentences, and which of them are the user's own speech. Who wrote a line is for `authorship` to say.
 //!
 //! Made for how people type: no capitals, no full stops, emoji for marks, line breaks. Each sentence is a slice of the
 //! turn, so what becomes of it can be found in the user's own words again.
 
 use std::ops::Range;
 
+use super::super::authorship::{Author, lines};
 use super::tokens::tokenize;
-
-/// A line longer than this was hardly typed into a chat.
-const LONGEST_TYPED_LINE: usize = 700;
-/// So many list items, or lines of code, are something put in.
-const LINES_OF_A_BLOCK: usize = 3;
 
 /// A sentence of a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,13 +20,10 @@ pub(super) struct Sentence<'a> {
 /// The sentences of a turn in order.
 pub(super) fn sentences(turn: &str) -> Vec<Sentence<'_>> {
     let mut found = Vec::new();
-    let mut foreign = Foreign::default();
-    let lines = lines(turn);
-    for (place, line) in lines.iter().enumerate() {
-        let own = !foreign.takes(&lines, place);
-        let parts = glued(line, split(line));
+    for line in lines(turn) {
+        let own = line.author == Author::User;
+        let parts = glued(line.text, split(line.text));
         found.extend(parts.into_iter().map(|part| Sentence { text: part, own }));
-        foreign.after(line);
     }
     found
 }
@@ -67,47 +60,6 @@ fn overlap(range: &Range<usize>, start: usize, end: usize) -> usize {
 fn range_in(turn: &str, part: &str) -> Range<usize> {
     let start = part.as_ptr() as usize - turn.as_ptr() as usize;
     start..start + part.len()
-}
-
-fn lines(turn: &str) -> Vec<&str> {
-    turn.split(['\n', '\r', '\u{2028}']).map(str::trim).filter(|line| !line.is_empty()).collect()
-}
-
-/// What has been met of text that somebody else wrote.
-#[derive(Default)]
-struct Foreign {
-    fenced: bool,
-    announced: bool,
-}
-
-impl Foreign {
-    /// Whether a line is not the user's own.
-    fn takes(&mut self, lines: &[&str], place: usize) -> bool {
-        let line = lines[place];
-        if line.starts_with("```") || line.starts_with("~~~") {
-            self.fenced = !self.fenced;
-            return true;
-        }
-        self.fenced
-            || self.announced
-            || line.starts_with('>')
-            || line.len() > LONGEST_TYPED_LINE
-            || (is_block_line(line) && lines.iter().filter(|line| is_block_line(line)).count() >= LINES_OF_A_BLOCK)
-    }
-
-    /// A line that ends in a colon hands what follows to somebody else: "here is her letter:".
-    fn after(&mut self, line: &str) {
-        self.announced |= line.ends_with(':') && !self.fenced;
-    }
-}
-
-/// An item of a list, a line of code or of a table.
-fn is_block_line(line: &str) -> bool {
-    let item = line.starts_with(['-', '*', '+', '#', '|', '<', '\u{2022}']) || {
-        let digits = line.trim_start_matches(|c: char| c.is_ascii_digit());
-        digits.len() < line.len() && digits.starts_with(['.', ')'])
-    };
-    item || line.ends_with([';', '{', '}', '|', '>']) || line.contains("://") && !line.contains(' ')
 }
 
 /// Words whose full stop does not end a sentence.

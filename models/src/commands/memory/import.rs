@@ -40,13 +40,17 @@ fn whole(store: &MemoryStore, export: &Export, args: &ImportArgs, output: Output
     let mut bar = output.counter("embedding", export.memories.len() as u64);
     let report = store.import(export, &mut |at| bar.set(at.done))?;
     drop(bar);
-    let ImportReport { conversations, turns, memories, already_there, embedding_failure } = report;
+    let ImportReport { conversations, turns, memories, refused_facts, already_there, embedding_failure } = report;
     if let Some(failure) = embedding_failure {
         output.warn(&failure.to_string());
+    }
+    if refused_facts > 0 {
+        output.warn(&format!("{refused_facts} facts were left out: their words were pasted, not said"));
     }
     if args.json {
         return output.json(&json!({
             "conversations": conversations, "turns": turns, "memories": memories, "already_there": already_there,
+            "refused_facts": refused_facts,
         }));
     }
     output.note(&format!(
