@@ -4,6 +4,7 @@
 //! together or not at all. Transactions begin IMMEDIATE, because a read that turns into a write fails at once when
 //! another process wrote in between. No text of SQLite's own gets into an error: it may quote what a user said.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -40,10 +41,12 @@ pub(super) struct Db {
     held: Mutex<Held>,
 }
 
-/// What the mutex guards.
+/// What the mutex guards. The file outlives the connection, which is dropped first: closing any handle on a file takes
+/// the process's POSIX locks from it, SQLite's too.
 pub(super) struct Held {
     pub(super) connection: Connection,
     pub(super) index: MemoryIndex,
+    file: Option<File>,
 }
 
 impl Held {
@@ -56,6 +59,17 @@ impl Held {
         let done = work(&transaction)?;
         transaction.commit()?;
         Ok(done)
+    }
+
+    /// Runs `work` on the store as it is at one moment. Unlike [`Held::transaction`] it needs no lock, so that reading
+    /// goes on while another process writes.
+    pub(super) fn snapshot<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
+        work(&Transaction::new(&mut self.connection, TransactionBehavior::Deferred)?)
+    }
+
+    /// The file beneath the connection; `None` for a store in RAM.
+    pub(super) fn file(&self) -> Option<&File> {
+        self.file.as_ref()
     }
 }
 
@@ -71,7 +85,7 @@ impl Db {
         let path = PathBuf::from(":memory:");
         let opened = Connection::open_in_memory().map_err(Fault::from).and_then(|c| prepare(c, params));
         match opened {
-            Ok(connection) => Ok(Self::new(path, connection)),
+            Ok(connection) => Ok(Self::new(path, connection, None)),
             Err(fault) => Err(error(&path, fault)),
         }
     }
@@ -85,13 +99,13 @@ impl Db {
             prepare(connection, params)
         });
         match opened {
-            Ok(connection) => Ok(Self::new(path.to_path_buf(), connection)),
+            Ok(connection) => Ok(Self::new(path.to_path_buf(), connection, Some(damage::open(path)?))),
             Err(fault) => Err(error(path, fault)),
         }
     }
 
-    fn new(path: PathBuf, connection: Connection) -> Self {
-        Self { path, held: Mutex::new(Held { connection, index: MemoryIndex::default() }) }
+    fn new(path: PathBuf, connection: Connection, file: Option<File>) -> Self {
+        Self { path, held: Mutex::new(Held { connection, index: MemoryIndex::default(), file }) }
     }
 
     /// Runs `work` while nothing else uses the connection.

@@ -31,6 +31,7 @@ mod schema;
 mod terms;
 mod topic;
 mod turn;
+mod unallocated;
 mod vectors;
 mod words;
 
@@ -110,7 +111,8 @@ impl MemoryStore {
     ///
     /// # Errors
     /// [`Error::StorageCorrupt`] (unless it is to be set aside), [`Error::StorageDenied`], [`Error::StorageLocked`],
-    /// [`Error::StorageFull`], [`Error::SchemaTooNew`]. The file is then as it was.
+    /// [`Error::StorageFull`], [`Error::SchemaTooNew`], [`Error::Io`] when the disk itself fails. The file is then as
+    /// it was.
     pub fn open(params: MemoryParams, embedder: Option<Arc<dyn Embedder>>) -> Result<Self> {
         let (db, set_aside) = match (Db::open(&params), &params.path) {
             (Err(Error::StorageCorrupt { .. }), StorePath::File(path)) if params.on_damage == OnDamage::Quarantine => {
@@ -347,8 +349,9 @@ impl MemoryStore {
     /// Forgets everything: no byte of it is left in the files. Numbers begin again at 1.
     ///
     /// # Errors
-    /// Those of storage. With [`Error::StorageLocked`] all is forgotten, but another process hinders the wiping of the
-    /// files; it is made up for by the next opening or [`MemoryStore::wipe`].
+    /// Those of storage: nothing was forgotten, or all was and only the wiping of the files is hindered, by another
+    /// process ([`Error::StorageLocked`]) or by the disk. Wiping is made up for by the next opening or
+    /// [`MemoryStore::wipe`].
     pub fn erase_all(&self) -> Result<()> {
         forget::erase_all(&self.inner.db)
     }
