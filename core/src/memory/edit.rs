@@ -27,18 +27,19 @@ impl MemoryStore {
         let (vectors, embedding_failure) = self.embed(text);
         let vector = vectors.map(|vectors| vectors.document);
         let memory = self.inner.db.with(|held| {
-            held.transaction(|tx| {
+            let memory = held.transaction(|tx| {
                 memories::reword(tx, id, text)?;
                 tx.execute("DELETE FROM vectors WHERE memory = ?1", [id])?;
                 if let (Some(vector), Some(embedder)) = (&vector, &self.inner.embedder) {
                     vectors::store(tx, id, embedder.as_ref(), vector)?;
                 }
-                forget::note_pending_wipe(tx)
+                forget::note_pending_wipe(tx)?;
+                memories::one_with_history(tx, id)
             })?;
             held.index.remove(id);
             // Edited in any case; an error here only delays the wiping of the text before.
             let _ = forget::wipe(held);
-            memories::one_with_history(&held.connection, id)
+            Ok(memory)
         })?;
         let memory = memory.ok_or(Error::NotFound { what: "memory", id })?;
         Ok(EditedMemory { memory, embedding_failure })

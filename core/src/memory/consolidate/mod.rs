@@ -76,8 +76,8 @@ impl MemoryStore {
     /// # Errors
     /// Those of storage.
     pub fn facts(&self) -> Result<Vec<Fact>> {
-        // One transaction: a fact and its turns must be of one moment.
-        self.inner.db.write(|tx| facts::all(tx))
+        // A fact and its turns must be of one moment.
+        self.inner.db.with(|held| held.snapshot(|tx| facts::all(tx)))
     }
 
     fn embedder(&self) -> Option<&dyn Embedder> {
