@@ -4,6 +4,7 @@
 //! sentences share words, or which vectors are near; neither joins them, weighs questions or leaves repeats out.
 
 mod corpus;
+mod footprint;
 #[allow(dead_code, reason = "each benchmark uses a part of it")]
 mod measure;
 mod plain_sqlite;
@@ -26,6 +27,9 @@ const QUESTIONS: usize = 100;
 const TURNS: usize = 100;
 
 fn main() {
+    if let Some(store) = footprint::store_of_child() {
+        return footprint::report(&store);
+    }
     let rounds = rounds(3);
     announce("retrieval: recall in a store of many memories");
     let real = OrtEmbedder::open(OrtEmbedderParams {
@@ -33,7 +37,7 @@ fn main() {
         tokenizer: embedder_file("tokenizer.json"),
         ..OrtEmbedderParams::minilm(ort_library(), "")
     });
-    let embedder = Arc::new(CorpusEmbedder::new(real.expect("the default embedder opens")));
+    let embedder = Arc::new(CorpusEmbedder::new(Some(real.expect("the default embedder opens"))));
     for memories in [1_000, 10_000, 100_000] {
         let folder = tempfile::tempdir().expect("a folder");
         measure(memories, rounds, &embedder, folder.path());
@@ -51,6 +55,7 @@ fn measure(memories: usize, rounds: usize, embedder: &Arc<CorpusEmbedder>, folde
     peer.fill(sentences.iter().map(|text| (text.as_str(), embedder.vector(text))));
 
     Quiet::default().wait();
+    footprint::print(memories, rounds, &store_file);
     let (store, opened_ms) = timed(|| open(&store_file, embedder));
     upkeep.row(["opening, ms".into(), format!("{opened_ms:.2}")]);
     let before = resident_mib();
@@ -66,6 +71,7 @@ fn measure(memories: usize, rounds: usize, embedder: &Arc<CorpusEmbedder>, folde
     let questions: Vec<_> = (0..QUESTIONS).map(|_| corpus::question(&mut random)).collect();
     print_searches(memories, rounds, &questions, &store, embedder, &peer);
     print_turns(memories, &mut random, &store, embedder);
+    print_forgetting(memories, &store);
 }
 
 fn open(file: &Path, embedder: &Arc<CorpusEmbedder>) -> MemoryStore {
@@ -167,6 +173,16 @@ fn print_turns(memories: usize, random: &mut Random, store: &MemoryStore, embedd
         table.row([name.into(), took.tail(3)]);
     }
     embedder.take_time(false);
+    table.print();
+}
+
+/// What it costs to forget a memory, with every byte of it gone from the file.
+fn print_forgetting(memories: usize, store: &MemoryStore) {
+    let ids: Vec<i64> = store.memories().expect("a list").iter().map(|memory| memory.id).step_by(97).take(10).collect();
+    let mut table = Table::new(format!("{memories} memories: {} forgotten one by one", ids.len()), &["", "ms"]);
+    Quiet::default().wait();
+    let took: Samples = ids.iter().map(|id| timed(|| store.forget(*id).expect("it is there")).1).collect();
+    table.row(["forget, the file wiped".into(), took.spread(1)]);
     table.print();
 }
 

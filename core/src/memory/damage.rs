@@ -85,10 +85,27 @@ pub(super) fn create_private(path: &Path) -> Result<()> {
     }
 }
 
+/// The store's file, for reading and writing past SQLite.
+pub(super) fn open(path: &Path) -> Result<File> {
+    OpenOptions::new().read(true).write(true).open(path).map_err(|e| denied(path, e))
+}
+
+/// Denied, where the path or its permissions can be the reason: told to check them, nobody finds a failing disk.
 fn denied(path: &Path, source: std::io::Error) -> Error {
-    match Error::io(path, source) {
-        Error::Io { path, source } => Error::StorageDenied { path, reason: source.kind().to_string() },
-        full => full,
+    let may_be_put_right = matches!(
+        source.kind(),
+        ErrorKind::PermissionDenied
+            | ErrorKind::ReadOnlyFilesystem
+            | ErrorKind::NotFound
+            | ErrorKind::NotADirectory
+            | ErrorKind::IsADirectory
+            | ErrorKind::AlreadyExists
+            | ErrorKind::InvalidFilename
+            | ErrorKind::InvalidInput
+    );
+    match may_be_put_right {
+        true => Error::StorageDenied { path: path.into(), reason: source.kind().to_string() },
+        false => Error::io(path, source),
     }
 }
 

@@ -4,6 +4,7 @@
 //! together or not at all. Transactions begin IMMEDIATE, because a read that turns into a write fails at once when
 //! another process wrote in between. No text of SQLite's own gets into an error: it may quote what a user said.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,9 +12,9 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
+use super::cipher::{self, expect_cipher};
 use super::index::MemoryIndex;
 use super::params::{Durability, MemoryParams, StorePath};
-use super::cipher::{self, expect_cipher};
 use super::{damage, schema};
 use crate::{Error, Result};
 
@@ -41,10 +42,12 @@ pub(super) struct Db {
     held: Mutex<Held>,
 }
 
-/// What the mutex guards.
+/// What the mutex guards. The file outlives the connection, which is dropped first: closing any handle on a file takes
+/// the process's POSIX locks from it, SQLite's too.
 pub(super) struct Held {
     pub(super) connection: Connection,
     pub(super) index: MemoryIndex,
+    file: Option<File>,
 }
 
 impl Held {
@@ -57,6 +60,17 @@ impl Held {
         let done = work(&transaction)?;
         transaction.commit()?;
         Ok(done)
+    }
+
+    /// Runs `work` on the store as it is at one moment. Unlike [`Held::transaction`] it needs no lock, so that reading
+    /// goes on while another process writes.
+    pub(super) fn snapshot<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
+        work(&Transaction::new(&mut self.connection, TransactionBehavior::Deferred)?)
+    }
+
+    /// The file beneath the connection, where its pages can be read; `None` for a store in RAM or under a key.
+    pub(super) fn file(&self) -> Option<&File> {
+        self.file.as_ref()
     }
 }
 
@@ -73,7 +87,7 @@ impl Db {
         let path = PathBuf::from(":memory:");
         let opened = Connection::open_in_memory().map_err(Fault::from).and_then(|c| prepare(c, params));
         match opened {
-            Ok(connection) => Ok(Self::new(path, connection)),
+            Ok(connection) => Ok(Self::new(path, connection, None)),
             Err(fault) => Err(error(&path, fault)),
         }
     }
@@ -91,13 +105,14 @@ impl Db {
             prepare(connection, params)
         });
         match opened {
-            Ok(connection) => Ok(Self::new(path.to_path_buf(), connection)),
+            Ok(connection) if params.key.is_some() => Ok(Self::new(path.to_path_buf(), connection, None)),
+            Ok(connection) => Ok(Self::new(path.to_path_buf(), connection, Some(damage::open(path)?))),
             Err(fault) => Err(error(path, fault)),
         }
     }
 
-    fn new(path: PathBuf, connection: Connection) -> Self {
-        Self { path, held: Mutex::new(Held { connection, index: MemoryIndex::default() }) }
+    fn new(path: PathBuf, connection: Connection, file: Option<File>) -> Self {
+        Self { path, held: Mutex::new(Held { connection, index: MemoryIndex::default(), file }) }
     }
 
     /// Runs `work` while nothing else uses the connection.

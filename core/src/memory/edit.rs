@@ -36,18 +36,18 @@ impl MemoryStore {
     pub fn edit(&self, id: i64, text: &str) -> Result<EditedMemory> {
         expect_turn_text(text)?;
         let (memory, corrected) = self.inner.db.with(|held| {
-            let corrected = held.transaction(|tx| {
+            let (memory, corrected) = held.transaction(|tx| {
                 let before = memories::one_with_history(tx, id)?.ok_or(Error::NotFound { what: "memory", id })?;
                 reword(tx, id, text)?;
                 let corrected = correct_others(tx, &before, text)?;
                 forget::note_pending_wipe(tx)?;
-                Ok(corrected)
+                Ok((memories::one_with_history(tx, id)?, corrected))
             })?;
             held.index.remove(id);
             corrected.iter().for_each(|other| held.index.remove(*other));
             // Edited in any case; an error here only delays the wiping of the text before.
             let _ = forget::wipe(held);
-            Ok((memories::one_with_history(&held.connection, id)?, corrected))
+            Ok((memory, corrected))
         })?;
         let memory = memory.ok_or(Error::NotFound { what: "memory", id })?;
         let changed: Vec<i64> = corrected.iter().copied().chain([id]).collect();

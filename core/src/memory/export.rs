@@ -141,8 +141,8 @@ fn no_export(error: &serde_json::Error) -> Error {
 }
 
 pub(super) fn export(held: &mut Held) -> Result<Export, Fault> {
-    // One transaction, so that another process cannot change the store between two reads.
-    held.transaction(|tx| {
+    // One moment, so that another process cannot change the store between two reads.
+    held.snapshot(|tx| {
         let mut conversations = Vec::new();
         for info in log::conversations(tx)?.into_iter().rev() {
             conversations.push(ExportedConversation {

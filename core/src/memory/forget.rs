@@ -1,17 +1,18 @@
 //! Forgetting: out of the tables, the full-text index, the vectors and the files, with what others say of it.
 //!
 //! Deleting rows is not enough. SQLite leaves deleted bytes in free pages (`secure_delete` zeroes them), FTS5 keeps
-//! deleted terms (its own `secure-delete`), and the write-ahead log holds old pages until it is truncated. A forgotten
-//! turn may also live on in replies, in recalled blocks of later prompts and in summaries.
+//! deleted terms (its own `secure-delete`), the write-ahead log holds old pages until it is truncated, and pages keep
+//! copies of rows that were moved (`unallocated`). A forgotten turn may also live on in replies, in recalled blocks of later prompts and in summaries.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension, Transaction};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use serde::{Deserialize, Serialize};
 
 use super::db::{Db, Fault, Held};
 use super::turn::ConversationId;
-use super::{MemoryStore, consolidate, schema, standing, words};
+use super::{MemoryStore, consolidate, damage, schema, standing, unallocated, words};
 use crate::{Error, Result};
 
 /// In `meta` from the deletion until its bytes are gone from the files, so that a crash in between is made good.
@@ -236,7 +237,24 @@ pub(super) fn wipe(held: &mut Held) -> Result<bool, Fault> {
     if !truncate_log(&held.connection)? {
         return Ok(false);
     }
-    held.connection.execute("DELETE FROM meta WHERE key = ?1", [WIPE_PENDING])?;
+    clear_pages(held)
+}
+
+/// Takes out of the pages what SQLite left there; `false` if another process wrote in between.
+fn clear_pages(held: &mut Held) -> Result<bool, Fault> {
+    // Not `Held::transaction`: the file beneath is of the same struct.
+    let lock = Transaction::new_unchecked(&held.connection, TransactionBehavior::Immediate)?;
+    if let (Some(file), Some(path)) = (held.file(), lock.path()) {
+        let log = damage::with_suffix(Path::new(path), "-wal");
+        if log.metadata().is_ok_and(|log| log.len() > 0) {
+            return Ok(false);
+        }
+        unallocated::clear(file).map_err(|source| Error::io(path, source))?;
+        // Or a page in SQLite's cache would bring back what was cleared, when it is written next.
+        lock.execute_batch("PRAGMA shrink_memory")?;
+    }
+    lock.execute("DELETE FROM meta WHERE key = ?1", [WIPE_PENDING])?;
+    lock.commit()?;
     Ok(true)
 }
 

@@ -1,6 +1,6 @@
 //! The conversation log: user turns verbatim, what was recalled for them, replies and summaries.
 //!
-//! Plain reads and writes on a connection; the caller opens the transaction.
+//! Below the store's own calls: plain reads and writes on a connection; the caller opens the transaction.
 
 use std::ops::Range;
 
@@ -8,9 +8,85 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::authorship::Authorship;
 use super::db::Fault;
-use super::persona::Origin;
+use super::persona::{Memory, Origin};
 use super::turn::{ConversationId, ConversationInfo, ReplyState, StoredReply, StoredTurn, Summary};
-use crate::Error;
+use super::{MemoryStore, memories, now_ms};
+use crate::{Error, Result};
+
+impl MemoryStore {
+    /// Begins a conversation.
+    ///
+    /// # Errors
+    /// Those of storage.
+    pub fn create_conversation(&self) -> Result<ConversationId> {
+        self.inner.db.write(|tx| create_conversation(tx, now_ms()))
+    }
+
+    /// The conversation in which something was said last.
+    ///
+    /// # Errors
+    /// Those of storage.
+    pub fn latest_conversation(&self) -> Result<Option<ConversationId>> {
+        self.inner.db.with(|held| latest_conversation(&held.connection))
+    }
+
+    /// All conversations, newest first.
+    ///
+    /// # Errors
+    /// Those of storage.
+    pub fn conversations(&self) -> Result<Vec<ConversationInfo>> {
+        self.inner.db.with(|held| conversations(&held.connection))
+    }
+
+    /// Notes the memory text that stood in the prompt of a turn, and the memories in it. It is part of the transcript
+    /// from then on.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the turn, and those of storage.
+    pub fn attach_recalled(&self, turn: i64, block: &str, ids: &[i64]) -> Result<()> {
+        self.inner.db.write(|tx| attach_recalled(tx, turn, block, ids))
+    }
+
+    /// The memories that stood in the prompt of a turn and are not forgotten.
+    ///
+    /// # Errors
+    /// Those of storage.
+    pub fn recalled_in(&self, turn: i64) -> Result<Vec<Memory>> {
+        self.inner.db.with(|held| memories::recalled_in(&held.connection, turn))
+    }
+
+    /// Stores the reply to a turn, replacing what was stored of it before.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the turn, and those of storage.
+    pub fn save_reply(&self, turn: i64, text: &str, state: ReplyState) -> Result<()> {
+        self.inner.db.write(|tx| save_reply(tx, turn, text, state))
+    }
+
+    /// The turns of a conversation in the order in which they were said.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the conversation, and those of storage.
+    pub fn transcript(&self, conversation: ConversationId) -> Result<Vec<StoredTurn>> {
+        self.inner.db.with(|held| transcript(&held.connection, conversation))
+    }
+
+    /// What replaces the older turns of a conversation in its prompt.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the conversation, and those of storage.
+    pub fn summary(&self, conversation: ConversationId) -> Result<Option<Summary>> {
+        self.inner.db.with(|held| summary(&held.connection, conversation))
+    }
+
+    /// Sets what replaces the older turns of a conversation in its prompt.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the conversation, and those of storage.
+    pub fn set_summary(&self, conversation: ConversationId, summary: &Summary) -> Result<()> {
+        self.inner.db.write(|tx| set_summary(tx, conversation, summary))
+    }
+}
 
 pub(super) fn create_conversation(connection: &Connection, started_ms: i64) -> Result<ConversationId, Fault> {
     connection.execute("INSERT INTO conversations(started_ms) VALUES (?1)", [started_ms])?;

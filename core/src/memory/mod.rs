@@ -35,6 +35,7 @@ mod standing;
 mod terms;
 mod topic;
 mod turn;
+mod unallocated;
 mod vectors;
 mod words;
 
@@ -47,9 +48,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use cipher::{KEY_BYTES, StoreKey};
 pub use consolidate::InductionReport;
-pub use encrypt::encrypt_store;
 pub use edit::EditedMemory;
 pub use embed::{EmbedPurpose, Embedder};
+pub use encrypt::encrypt_store;
 pub use export::{
     EXPORT_FORMAT, Export, ExportedConversation, ExportedFact, ExportedRecall, ExportedSource, ExportedStanding,
 };
@@ -120,8 +121,8 @@ impl MemoryStore {
     ///
     /// # Errors
     /// [`Error::StorageCorrupt`] (unless it is to be set aside), [`Error::StorageDenied`], [`Error::StorageLocked`],
-    /// [`Error::StorageFull`], [`Error::SchemaTooNew`], [`Error::WrongKey`] for an encrypted store without its key and for
-    /// a key where there is none or another. The file is then as it was.
+    /// [`Error::StorageFull`], [`Error::SchemaTooNew`], [`Error::Io`] when the disk itself fails, [`Error::WrongKey`] for
+    /// an encrypted store without its key and for a key where there is none or another. The file is then as it was.
     pub fn open(params: MemoryParams, embedder: Option<Arc<dyn Embedder>>) -> Result<Self> {
         let (db, set_aside) = match (Db::open(&params), &params.path) {
             (Err(Error::StorageCorrupt { .. }), StorePath::File(path)) if params.on_damage == OnDamage::Quarantine => {
@@ -199,32 +200,8 @@ impl MemoryStore {
     }
 }
 
-/// The conversation log.
+/// Turns.
 impl MemoryStore {
-    /// Begins a conversation.
-    ///
-    /// # Errors
-    /// Those of storage.
-    pub fn create_conversation(&self) -> Result<ConversationId> {
-        self.inner.db.write(|tx| log::create_conversation(tx, now_ms()))
-    }
-
-    /// The conversation in which something was said last.
-    ///
-    /// # Errors
-    /// Those of storage.
-    pub fn latest_conversation(&self) -> Result<Option<ConversationId>> {
-        self.inner.db.with(|held| log::latest_conversation(&held.connection))
-    }
-
-    /// All conversations, newest first.
-    ///
-    /// # Errors
-    /// Those of storage.
-    pub fn conversations(&self) -> Result<Vec<ConversationInfo>> {
-        self.inner.db.with(|held| log::conversations(&held.connection))
-    }
-
     /// Recalls what matters to a message of the user, then stores the message. It is durable when this returns; what
     /// it says stands in the transcript word for word. What the user said in it and what they pasted become a memory
     /// each, with its [`Origin`].
@@ -259,55 +236,6 @@ impl MemoryStore {
             })?;
             Ok(BegunTurn { turn, recalled, embedding_failure })
         })
-    }
-
-    /// Notes the memory text that stood in the prompt of a turn, and the memories in it. It is part of the transcript
-    /// from then on.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] for the turn, and those of storage.
-    pub fn attach_recalled(&self, turn: i64, block: &str, ids: &[i64]) -> Result<()> {
-        self.inner.db.write(|tx| log::attach_recalled(tx, turn, block, ids))
-    }
-
-    /// The memories that stood in the prompt of a turn and are not forgotten.
-    ///
-    /// # Errors
-    /// Those of storage.
-    pub fn recalled_in(&self, turn: i64) -> Result<Vec<Memory>> {
-        self.inner.db.with(|held| memories::recalled_in(&held.connection, turn))
-    }
-
-    /// Stores the reply to a turn, replacing what was stored of it before.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] for the turn, and those of storage.
-    pub fn save_reply(&self, turn: i64, text: &str, state: ReplyState) -> Result<()> {
-        self.inner.db.write(|tx| log::save_reply(tx, turn, text, state))
-    }
-
-    /// The turns of a conversation in the order in which they were said.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] for the conversation, and those of storage.
-    pub fn transcript(&self, conversation: ConversationId) -> Result<Vec<StoredTurn>> {
-        self.inner.db.with(|held| log::transcript(&held.connection, conversation))
-    }
-
-    /// What replaces the older turns of a conversation in its prompt.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] for the conversation, and those of storage.
-    pub fn summary(&self, conversation: ConversationId) -> Result<Option<Summary>> {
-        self.inner.db.with(|held| log::summary(&held.connection, conversation))
-    }
-
-    /// Sets what replaces the older turns of a conversation in its prompt.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] for the conversation, and those of storage.
-    pub fn set_summary(&self, conversation: ConversationId, summary: &Summary) -> Result<()> {
-        self.inner.db.write(|tx| log::set_summary(tx, conversation, summary))
     }
 }
 
@@ -368,8 +296,9 @@ impl MemoryStore {
     /// Forgets everything: no byte of it is left in the files. Numbers begin again at 1.
     ///
     /// # Errors
-    /// Those of storage. With [`Error::StorageLocked`] all is forgotten, but another process hinders the wiping of the
-    /// files; it is made up for by the next opening or [`MemoryStore::wipe`].
+    /// Those of storage: nothing was forgotten, or all was and only the wiping of the files is hindered, by another
+    /// process ([`Error::StorageLocked`]) or by the disk. Wiping is made up for by the next opening or
+    /// [`MemoryStore::wipe`].
     pub fn erase_all(&self) -> Result<()> {
         forget::erase_all(&self.inner.db)
     }

@@ -75,7 +75,7 @@ pub(super) fn retrieve(
     if limits.max_count == 0 || !words::says_something(query.text) {
         return Ok(Vec::new());
     }
-    let Held { connection, index } = held;
+    let Held { connection, index, .. } = held;
     index.refresh(connection, embedder)?;
     let question = Question::new(query.text, query.vector, query.bearing, limits.by);
     let relevance = weigh(index, &question);

@@ -77,8 +77,8 @@ impl MemoryStore {
     /// # Errors
     /// Those of storage.
     pub fn facts(&self) -> Result<Vec<Fact>> {
-        // One transaction: a fact and its turns must be of one moment.
-        self.inner.db.write(|tx| facts::all(tx))
+        // A fact and its turns must be of one moment.
+        self.inner.db.with(|held| held.snapshot(|tx| facts::all(tx)))
     }
 
     /// The embedder given to `open`.

@@ -76,6 +76,7 @@ impl MemoryIndex {
             self.clear();
             self.vectors = Matrix::new(source.dimension);
         }
+        self.filled_from = None; // a fault below may leave half a row, and then all is read anew
         self.catch_up(connection, source.embedder)?;
         self.filled_from = Some(source);
         Ok(())
