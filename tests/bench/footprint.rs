@@ -11,6 +11,7 @@ use aloekit::memory::{MemoryParams, MemoryStore, RetrieveLimits};
 
 use crate::corpus::{self, CorpusEmbedder, Random};
 use crate::measure::{Samples, Table, resident_mib, timed};
+use crate::quiet::Quiet;
 
 /// Set for the child: the store that it opens.
 const STORE: &str = "ALOE_BENCH_STORE";
@@ -45,7 +46,9 @@ pub(crate) fn report(store: &Path) {
 /// The table of a store that is closed; one process a round, after one that fills the system's cache.
 pub(crate) fn print(memories: usize, rounds: usize, store: &Path) {
     let mut took: [Samples; COLUMNS.len()] = Default::default();
+    let mut quiet = Quiet::default();
     for round in 0..=rounds {
+        quiet.wait();
         let program = std::env::current_exe().expect("this benchmark");
         let child = Command::new(program).env(STORE, store).output().expect("the child runs");
         assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));

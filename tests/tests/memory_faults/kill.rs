@@ -288,7 +288,7 @@ fn killed_at_any_moment_a_store_holds_what_it_acknowledged_and_no_half_of_anythi
     });
     tally.print(began.elapsed());
     assert_eq!(tally.cycles, cycles);
-    assert!(tally.acknowledged > cycles, "the children hardly got to work");
+    assert!(tally.acknowledged > cycles / 4, "the children hardly got to work");
 }
 
 #[test]
