@@ -1,7 +1,6 @@
 //! The entry point of an app: opened off its thread, closed without making it wait.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use aloekit::engine::Engine;
 use aloekit::memory::{Embedder, MemoryStore};
@@ -15,25 +14,47 @@ use crate::{
 /// A loaded model with a memory of its user.
 #[derive(uniffi::Object)]
 pub struct Assistant {
-    inner: Arc<Inner>,
+    opened: Arc<Opened>,
 }
 
-struct Inner {
-    core: aloekit::Assistant,
-    embedder: Option<Arc<dyn Embedder>>,
-    closed: AtomicBool,
+/// What assistant, persona and sessions share: gone when the assistant is closed, whoever still holds a handle. A
+/// handle of a garbage-collected language may live long after.
+pub(crate) struct Opened {
+    parts: Mutex<Option<Parts>>,
     /// Sessions that may still be open: closing saves their snapshots first.
     sessions: Mutex<Vec<Weak<Shared>>>,
 }
 
-impl Assistant {
-    pub(crate) fn new(core: aloekit::Assistant, embedder: Option<Arc<dyn Embedder>>) -> Arc<Self> {
-        let inner = Inner { core, embedder, closed: AtomicBool::new(false), sessions: Mutex::new(Vec::new()) };
-        Arc::new(Self { inner: Arc::new(inner) })
+#[derive(Clone)]
+pub(crate) struct Parts {
+    pub(crate) core: aloekit::Assistant,
+    pub(crate) embedder: Option<Arc<dyn Embedder>>,
+}
+
+impl Opened {
+    pub(crate) fn parts(&self) -> Result<Parts> {
+        lock(&self.parts).clone().ok_or(AloeError::Closed)
     }
 
-    fn expect_open(&self) -> Result<()> {
-        if self.inner.closed.load(Ordering::SeqCst) { Err(AloeError::Closed) } else { Ok(()) }
+    fn close(parts: Option<Parts>, sessions: &[Weak<Shared>]) {
+        sessions.iter().filter_map(Weak::upgrade).for_each(|session| session.close());
+        if let Some(parts) = parts {
+            parts.core.close();
+        }
+    }
+}
+
+impl Assistant {
+    pub(crate) fn new(core: aloekit::Assistant, embedder: Option<Arc<dyn Embedder>>) -> Arc<Self> {
+        let parts = Mutex::new(Some(Parts { core, embedder }));
+        Arc::new(Self { opened: Arc::new(Opened { parts, sessions: Mutex::new(Vec::new()) }) })
+    }
+
+    /// Closed from here on; what is left to do blocks.
+    fn closing(&self) -> impl FnOnce() + Send + 'static + use<> {
+        let parts = lock(&self.opened.parts).take();
+        let sessions = std::mem::take(&mut *lock(&self.opened.sessions));
+        move || Opened::close(parts, &sessions)
     }
 }
 
@@ -63,11 +84,10 @@ impl Assistant {
     /// # Errors
     /// Those of storage and of the adapters named; [`AloeError::InvalidInput`], [`AloeError::Closed`].
     pub async fn session(&self, params: SessionParams) -> Result<Arc<Session>> {
-        self.expect_open()?;
-        let inner = Arc::clone(&self.inner);
+        let (opened, core) = (Arc::clone(&self.opened), self.opened.parts()?.core);
         calls::run(None, move || {
-            let session = Session::new(inner.core.session(params.into_core())?, inner.core.engine().clone());
-            let mut sessions = inner.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+            let session = Session::new(core.session(params.into_core())?, Arc::clone(&opened));
+            let mut sessions = lock(&opened.sessions);
             sessions.retain(|session| session.strong_count() > 0);
             sessions.push(Arc::downgrade(session.shared()));
             Ok(Arc::new(session))
@@ -78,47 +98,52 @@ impl Assistant {
     /// What is known of the user, and their rights over it.
     #[must_use]
     pub fn persona(&self) -> Arc<Persona> {
-        Arc::new(Persona::new(self.inner.core.clone(), self.inner.embedder.clone()))
+        Arc::new(Persona::new(Arc::clone(&self.opened)))
     }
 
     /// What is known of the loaded model.
-    #[must_use]
-    pub fn model(&self) -> ModelInfo {
-        self.inner.core.engine().info().clone().into()
+    ///
+    /// # Errors
+    /// [`AloeError::Closed`].
+    pub fn model(&self) -> Result<ModelInfo> {
+        Ok(self.opened.parts()?.core.engine().info().clone().into())
     }
 
     /// Frees the KV cache of conversations that are not being answered: what a system short of memory asks for. Their
-    /// next message is prefilled from text.
+    /// next message is prefilled from text. Closed, it has none.
     pub fn release_caches(&self) {
-        self.inner.core.engine().clear_idle();
+        if let Ok(parts) = self.opened.parts() {
+            parts.core.engine().clear_idle();
+        }
     }
 
     /// The app leaves the foreground. Where a GPU is used, replies end with [`AloeError::Backgrounded`] before this
     /// returns, and new ones are refused; on the CPU nothing changes.
     ///
     /// # Errors
-    /// None today.
+    /// [`AloeError::Closed`].
     pub async fn enter_background(&self) -> Result<()> {
-        let inner = Arc::clone(&self.inner);
+        let core = self.opened.parts()?.core;
         calls::run(None, move || {
-            inner.core.engine().enter_background();
+            core.engine().enter_background();
             Ok(())
         })
         .await
     }
 
     /// The app is in the foreground again.
-    pub fn enter_foreground(&self) {
-        self.inner.core.engine().enter_foreground();
+    ///
+    /// # Errors
+    /// [`AloeError::Closed`].
+    pub fn enter_foreground(&self) -> Result<()> {
+        self.opened.parts()?.core.engine().enter_foreground();
+        Ok(())
     }
 
     /// Closes from now on: open replies end, snapshots are saved and the model is freed off this thread. A second time
     /// does nothing.
     pub fn begin_close(&self) {
-        if !self.inner.closed.swap(true, Ordering::SeqCst) {
-            let inner = Arc::clone(&self.inner);
-            calls::submit(move || inner.close());
-        }
+        calls::submit(self.closing());
     }
 
     /// [`Assistant::begin_close`], and waits until everything is freed.
@@ -126,21 +151,12 @@ impl Assistant {
     /// # Errors
     /// None today.
     pub async fn finish_close(&self) -> Result<()> {
-        self.inner.closed.store(true, Ordering::SeqCst);
-        let inner = Arc::clone(&self.inner);
+        let closing = self.closing();
         calls::run(None, move || {
-            inner.close();
+            closing();
             Ok(())
         })
         .await
-    }
-}
-
-impl Inner {
-    fn close(&self) {
-        let sessions = std::mem::take(&mut *self.sessions.lock().unwrap_or_else(PoisonError::into_inner));
-        sessions.iter().filter_map(Weak::upgrade).for_each(|session| session.close());
-        self.core.close();
     }
 }
 
@@ -149,4 +165,8 @@ impl Drop for Assistant {
     fn drop(&mut self) {
         self.begin_close();
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

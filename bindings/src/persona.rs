@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aloekit::Error;
-use aloekit::memory::{ConversationId, Embedder, Export, ExtractiveInducer, RetrieveLimits};
+use aloekit::memory::{ConversationId, Export, ExtractiveInducer, RetrieveLimits};
 
+use crate::assistant::{Opened, Parts};
 use crate::{
     CancelToken, ConversationInfo, Fact, ForgetReport, ImportReport, LearnReport, Memory, Recalled, Result, StoredTurn,
     VectorStatus, calls,
@@ -20,20 +21,19 @@ const TURNS_A_STEP: usize = 32;
 /// The memory of one user.
 #[derive(uniffi::Object)]
 pub struct Persona {
-    core: aloekit::Assistant,
-    embedder: Option<Arc<dyn Embedder>>,
+    opened: Arc<Opened>,
 }
 
 impl Persona {
-    pub(crate) fn new(core: aloekit::Assistant, embedder: Option<Arc<dyn Embedder>>) -> Self {
-        Self { core, embedder }
+    pub(crate) fn new(opened: Arc<Opened>) -> Self {
+        Self { opened }
     }
 
     async fn with<T: Send + 'static>(
         &self,
         call: impl FnOnce(&aloekit::Assistant) -> aloekit::Result<T> + Send + 'static,
     ) -> Result<T> {
-        let core = self.core.clone();
+        let Parts { core, .. } = self.opened.parts()?;
         calls::run(None, move || Ok(call(&core)?)).await
     }
 }
@@ -63,7 +63,7 @@ impl Persona {
     /// # Errors
     /// Those of storage and of the embedder; [`AloeError::Cancelled`].
     pub async fn learn(&self, cancel: Option<Arc<CancelToken>>) -> Result<LearnReport> {
-        let (core, embedder, token) = (self.core.clone(), self.embedder.clone(), cancel.clone());
+        let (Parts { core, embedder }, token) = (self.opened.parts()?, cancel.clone());
         calls::run(cancel, move || {
             let inducer = ExtractiveInducer::new(embedder)?;
             let mut total = aloekit::memory::InductionReport { more: true, ..Default::default() };

@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
+use crate::assistant::Opened;
 use crate::{Adapter, AloeError, Reply, ReplyListener, Result, SamplingParams, Turn, calls, params, pump};
 
 /// A conversation that can be continued. One reply at a time; several sessions can talk at once.
-#[derive(Debug, uniffi::Object)]
+#[derive(uniffi::Object)]
 pub struct Session {
     shared: Arc<Shared>,
-    engine: aloekit::engine::Engine,
+    opened: Arc<Opened>,
 }
 
 /// What the session and the closing of its assistant both hold.
@@ -24,10 +25,10 @@ pub(crate) struct Shared {
 }
 
 impl Session {
-    pub(crate) fn new(session: aloekit::Session, engine: aloekit::engine::Engine) -> Self {
+    pub(crate) fn new(session: aloekit::Session, opened: Arc<Opened>) -> Self {
         let conversation = Mutex::new(session.conversation().0);
         let session = Mutex::new(Some(session));
-        Self { shared: Arc::new(Shared { closed: AtomicBool::new(false), session, conversation }), engine }
+        Self { shared: Arc::new(Shared { closed: AtomicBool::new(false), session, conversation }), opened }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -35,7 +36,7 @@ impl Session {
     }
 
     async fn start(&self, text: String) -> Result<aloekit::Reply> {
-        self.engine.expect_foreground()?;
+        self.opened.parts()?.core.engine().expect_foreground()?;
         let mut lent = Lent::take(&self.shared)?;
         let reply = lent.session().send(&text).await;
         *lock(&self.shared.conversation) = lent.session().conversation().0;
