@@ -1,0 +1,2 @@
+#if canImport(FoundationModels) && compiler(>=6.4)
+#endif
