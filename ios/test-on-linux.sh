@@ -54,6 +54,9 @@ in_swift_root() {
         --ro-bind "$ios/Package.swift" /w/ios/Package.swift \
         --ro-bind "$ios/Sources" /w/ios/Sources \
         --ro-bind "$ios/Tests" /w/ios/Tests \
+        --ro-bind "$ios/stubs" /w/ios/stubs \
+        --ro-bind "$ios/Sample" /w/ios/Sample \
+        --ro-bind "$ios/type-check.sh" /w/ios/type-check.sh \
         --ro-bind "$generated" /w/ios/Generated \
         --bind "$build" /w/ios/.build \
         --ro-bind "$root/tests/conformance" /w/tests/conformance \
@@ -121,8 +124,10 @@ if grep -E '/(Sources|Tests)/.*: warning:' "$log" >&2; then
     exit 1
 fi
 built=$SECONDS
+in_swift_root ./type-check.sh .build/debug >&2 || die "the sources for Apple's systems do not type-check" "the compiler's words are above"
+checked=$SECONDS
 status=0
 swift_in_root test --skip-build >"$log" 2>&1 || status=$?
 cat "$log" >&2
-say "Swift: built in $((built - started)) s, tested in $((SECONDS - built)) s"
+say "Swift: built in $((built - started)) s, type-checked in $((checked - built)) s, tested in $((SECONDS - checked)) s"
 report "$log" "$status"
