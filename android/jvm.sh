@@ -3,7 +3,7 @@
 
 kotlin_version=2.4.20 ktlint_package=1.16.1
 # A test that is silently left out (a body that is not Unit, say) must not look like a pass.
-kotlin_tests=46
+kotlin_tests=48
 
 kotlin_cache() { printf '%s/kotlin' "$(cache_folder)"; }
 kotlin_libs() { printf '%s/kotlin-compiler-%s/package/lib' "$(kotlin_cache)" "$kotlin_version"; }
@@ -90,7 +90,8 @@ build_kotlin() {
         -d "$out/aloekit.jar" "$main"/*.kt "$main/testing" >&2 || die "the Kotlin layer does not compile"
     snippets "$out/snippets"
     kotlinc -Werror -jvm-target 17 -Xfriend-paths="$out/aloekit.jar" -cp "$(kotlin_test_path)" -d "$out/tests.jar" \
-        "$root/android/aloekit/src/test/kotlin" "$out/snippets" >&2 || die "the Kotlin tests do not compile"
+        "$root/android/aloekit/src/test/kotlin" "$root/android/sample/src/main/kotlin/dev/aloekit/sample/ChatModel.kt" \
+        "$out/snippets" >&2 || die "the Kotlin tests do not compile"
 }
 
 library_ending() { if [ "$(uname -s)" = Darwin ]; then echo dylib; else echo so; fi; }
@@ -140,6 +141,12 @@ test_kotlin() {
     passed=$((passed + counts[0])) failed=$((failed + counts[1]))
     check_android_sources
     check_kotlin_style
+}
+
+bench_kotlin() {
+    build_kotlin
+    kotlinc -jvm-target 17 -cp "$(kotlin_test_path)" -d "$target/kotlin/bench.jar" "$root/android/aloekit/src/bench/kotlin" >&2
+    run_on_jvm "$target/kotlin/bench.jar" dev.aloekit.bench.MainKt
 }
 
 # Nothing of this runs here: it is compiled against the classes of Android 6 and small stubs of what came later.

@@ -72,7 +72,11 @@ val bindgen by tasks.registering(Exec::class) {
     description = "Writes the Kotlin bindings of the library that was built."
     dependsOn(cargo)
     workingDir = workspace
-    val library = nativeLibraries.get().file("arm64-v8a/libaloekit_ffi.so").asFile.path
+    val library =
+        nativeLibraries
+            .get()
+            .file("arm64-v8a/libaloekit_ffi.so")
+            .asFile.path
     val tool = listOf("cargo", "run", "-p", "aloekit-ffi", "--release", "--bin", "uniffi-bindgen", "--")
     val generate = listOf("generate", "--language", "kotlin", "--no-format", "--config", "bindings/uniffi.toml")
     commandLine(tool + generate + listOf("--out-dir", bindings.get().asFile.path, library))

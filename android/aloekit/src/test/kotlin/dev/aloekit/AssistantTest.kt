@@ -54,7 +54,14 @@ internal class AssistantTest {
             ScriptedAssistant.open(slow()).use { assistant ->
                 val session = assistant.session()
                 repeat(20) { assertIs<ReplyEvent.Piece>(session.send("talk").first()) }
-                assertEquals(2, session.send("talk").take(2).toList().size)
+                assertEquals(
+                    2,
+                    session
+                        .send("talk")
+                        .take(2)
+                        .toList()
+                        .size,
+                )
             }
         }
 

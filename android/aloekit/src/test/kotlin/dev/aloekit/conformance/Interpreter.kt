@@ -19,6 +19,7 @@ import dev.aloekit.Turn
 import dev.aloekit.testing.ScriptedAssistant
 import kotlinx.coroutines.CompletableDeferred
 import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.cancel
 import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.launch
@@ -83,7 +84,7 @@ internal class Interpreter(
         val persona = opened.persona
         when (step.action) {
             "learn" -> persona.learn()
-            "facts" -> persona.facts().also { facts -> facts.firstOrNull()?.let { keep(step, it.id) } }.let { facts -> check(step, facts.map { it.text }) }
+            "facts" -> facts(step)
             "memories" -> check(step, persona.memories().map { it.text })
             "why" -> check(step, persona.why(lastTurn).map { it.text })
             "remember" -> check(step, persona.search(step.text("text")).map { it.text })
@@ -98,6 +99,12 @@ internal class Interpreter(
         }
     }
 
+    private suspend fun facts(step: Step) {
+        val facts = opened.persona.facts()
+        facts.firstOrNull()?.let { keep(step, it.id) }
+        check(step, facts.map { it.text })
+    }
+
     private suspend fun send(step: Step) {
         val turn = wholeTurn(talk.send(step.text("text")).toList(), step)
         lastTurn = turn.turn
@@ -110,7 +117,9 @@ internal class Interpreter(
         var read = 0
         coroutineScope {
             launch {
-                talk.send(step.text("text")).collect { if (it is ReplyEvent.Piece && ++read == pieces) this@launch.coroutineContext[kotlinx.coroutines.Job]!!.cancel() }
+                talk.send(step.text("text")).collect { event ->
+                    if (event is ReplyEvent.Piece && ++read == pieces) cancel()
+                }
             }
         }
         assertTrue(read <= pieces, "$read pieces came after the cancel")
@@ -134,7 +143,10 @@ internal class Interpreter(
         coroutineScope {
             val begun = CompletableDeferred<Unit>()
             val outcome = CompletableDeferred<Throwable?>()
-            launch { outcome.complete(runCatching { talk.send(step.text("text")).collect { begun.complete(Unit) } }.exceptionOrNull()) }
+            launch {
+                val ended = runCatching { talk.send(step.text("text")).collect { begun.complete(Unit) } }
+                outcome.complete(ended.exceptionOrNull())
+            }
             begun.await()
             opened.enterBackground()
             assertTrue(outcome.await() is AloeException.Backgrounded, "${outcome.await()}")
@@ -142,7 +154,10 @@ internal class Interpreter(
 
     private suspend fun kinds(step: Step) {
         val names = step.texts("fails_with")
-        val replies = names.flatMap { listOf(ScriptedReply(listOf("so far"), failsWith = Errors.make(it)), ScriptedReply(listOf("fine"))) }
+        val replies =
+            names.flatMap {
+                listOf(ScriptedReply(listOf("so far"), failsWith = Errors.make(it)), ScriptedReply(listOf("fine")))
+            }
         ScriptedAssistant.open(ScriptParams(replies)).use { assistant ->
             val session = assistant.session()
             for (name in names) {

@@ -56,13 +56,37 @@ internal class Json private constructor(
         val letter = text[at + 1]
         at += 2
         return when (letter) {
-            'n' -> '\n'
-            't' -> '\t'
-            'r' -> '\r'
-            'b' -> '\b'
-            'f' -> '\u000C'
-            'u' -> text.substring(at, at + 4).toInt(16).toChar().also { at += 4 }
-            else -> letter
+            'n' -> {
+                '\n'
+            }
+
+            't' -> {
+                '\t'
+            }
+
+            'r' -> {
+                '\r'
+            }
+
+            'b' -> {
+                '\b'
+            }
+
+            'f' -> {
+                '\u000C'
+            }
+
+            'u' -> {
+                text
+                    .substring(at, at + 4)
+                    .toInt(16)
+                    .toChar()
+                    .also { at += 4 }
+            }
+
+            else -> {
+                letter
+            }
         }
     }
 

@@ -1,5 +1,8 @@
-package dev.aloekit.conformance
+package dev.aloekit
 
+import dev.aloekit.conformance.Interpreter
+import dev.aloekit.conformance.Json
+import dev.aloekit.conformance.Step
 import kotlinx.coroutines.runBlocking
 import org.junit.jupiter.api.DynamicTest
 import org.junit.jupiter.api.DynamicTest.dynamicTest
