@@ -58,27 +58,27 @@ impl Assistant {
     }
 }
 
+/// Opens the memory and loads the model, off this thread. A token that is cancelled ends the call at once; what was
+/// loaded is freed. No constructor: renaming a type for Kotlin leaves its async constructors out (uniffi 0.32).
+///
+/// # Errors
+/// Those of files, of memory ([`AloeError::NotEnoughMemory`] before anything is loaded), of storage, and
+/// [`AloeError::Cancelled`].
+#[uniffi::export]
+pub async fn open_assistant(params: AssistantParams, cancel: Option<Arc<CancelToken>>) -> Result<Arc<Assistant>> {
+    calls::run(cancel, move || {
+        let memory = params::memory_params(params.memory, params.on_damage, params.durability);
+        let embedder = params.embedder.map(EmbedderParams::open).transpose()?;
+        let memory = MemoryStore::open(memory, embedder.clone())?;
+        let engine = Engine::open(&params.engine.into_core())?;
+        let snapshots = params.snapshots.map(Into::into);
+        Ok(Assistant::new(aloekit::Assistant::from_parts(engine, memory, snapshots)?, embedder))
+    })
+    .await
+}
+
 #[uniffi::export]
 impl Assistant {
-    /// Opens the memory and loads the model, off this thread. A token that is cancelled ends the call at once; what was
-    /// loaded is freed.
-    ///
-    /// # Errors
-    /// Those of files, of memory ([`AloeError::NotEnoughMemory`] before anything is loaded), of storage, and
-    /// [`AloeError::Cancelled`].
-    #[uniffi::constructor]
-    pub async fn open(params: AssistantParams, cancel: Option<Arc<CancelToken>>) -> Result<Arc<Self>> {
-        calls::run(cancel, move || {
-            let memory = params::memory_params(params.memory, params.on_damage, params.durability);
-            let embedder = params.embedder.map(EmbedderParams::open).transpose()?;
-            let memory = MemoryStore::open(memory, embedder.clone())?;
-            let engine = Engine::open(&params.engine.into_core())?;
-            let snapshots = params.snapshots.map(Into::into);
-            Ok(Self::new(aloekit::Assistant::from_parts(engine, memory, snapshots)?, embedder))
-        })
-        .await
-    }
-
     /// Starts or resumes a conversation.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ mod reply;
 mod session;
 mod testing;
 
-pub use assistant::Assistant;
+pub use assistant::{Assistant, open_assistant};
 pub use cancel::CancelToken;
 pub use error::{AloeError, Result};
 pub use model_file::{MemoryEstimate, ModelInfo, estimate_memory};
@@ -35,6 +35,6 @@ pub use records::{
 };
 pub use reply::{Reply, ReplyListener};
 pub use session::Session;
-pub use testing::{ScriptParams, ScriptedReply};
+pub use testing::{ScriptParams, ScriptedReply, open_scripted_assistant};
 
 uniffi::setup_scaffolding!();

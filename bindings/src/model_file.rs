@@ -36,7 +36,7 @@ pub struct ModelInfo {
     pub fingerprint: String,
 }
 
-/// What loading a model would take, read from its header alone: ask this before [`Assistant::open`](crate::Assistant).
+/// What loading a model would take, read from its header alone: ask this before [`open_assistant`](crate::open_assistant).
 ///
 /// # Errors
 /// Those of the file and [`AloeError::InvalidInput`](crate::AloeError::InvalidInput); never `NotEnoughMemory`: compare

@@ -47,26 +47,23 @@ pub struct ScriptParams {
     pub on_damage: Option<OnDamage>,
 }
 
+/// An assistant that answers from a script. Its memory is the real one, with an embedder that knows spelling only.
+///
+/// # Errors
+/// [`AloeError::InvalidInput`] for an empty script; those of storage.
 #[uniffi::export]
-impl Assistant {
-    /// An assistant that answers from a script. Its memory is the real one, with an embedder that knows spelling only.
-    ///
-    /// # Errors
-    /// [`AloeError::InvalidInput`] for an empty script; those of storage.
-    #[uniffi::constructor]
-    pub async fn open_scripted(params: ScriptParams) -> Result<Arc<Self>> {
-        calls::run(None, move || {
-            let memory = params::memory_params(params.memory, params.on_damage, None);
-            let embedder: Arc<dyn Embedder> = Arc::new(HashingEmbedder::new(DIMENSION));
-            let memory = MemoryStore::open(memory, Some(Arc::clone(&embedder)))?;
-            let replies = params.replies.into_iter().map(ScriptedReply::into_core).collect();
-            let script = Script { replies, n_ctx: params.n_ctx as usize, uses_gpu: params.uses_gpu };
-            let snapshots = params.snapshots.map(Into::into);
-            let core = aloekit::Assistant::from_parts(Engine::scripted(script)?, memory, snapshots)?;
-            Ok(Self::new(core, Some(embedder)))
-        })
-        .await
-    }
+pub async fn open_scripted_assistant(params: ScriptParams) -> Result<Arc<Assistant>> {
+    calls::run(None, move || {
+        let memory = params::memory_params(params.memory, params.on_damage, None);
+        let embedder: Arc<dyn Embedder> = Arc::new(HashingEmbedder::new(DIMENSION));
+        let memory = MemoryStore::open(memory, Some(Arc::clone(&embedder)))?;
+        let replies = params.replies.into_iter().map(ScriptedReply::into_core).collect();
+        let script = Script { replies, n_ctx: params.n_ctx as usize, uses_gpu: params.uses_gpu };
+        let snapshots = params.snapshots.map(Into::into);
+        let core = aloekit::Assistant::from_parts(Engine::scripted(script)?, memory, snapshots)?;
+        Ok(Assistant::new(core, Some(embedder)))
+    })
+    .await
 }
 
 impl ScriptedReply {

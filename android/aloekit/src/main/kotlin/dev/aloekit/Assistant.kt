@@ -3,8 +3,6 @@ package dev.aloekit
 import kotlinx.coroutines.flow.MutableStateFlow
 import kotlinx.coroutines.flow.StateFlow
 import kotlinx.coroutines.flow.asStateFlow
-import dev.aloekit.ffi.Assistant as NativeAssistant
-import dev.aloekit.ffi.CancelToken as NativeCancelToken
 
 /**
  * A loaded model with a memory of its user.
@@ -84,12 +82,12 @@ public class Assistant internal constructor(
             params: AssistantParams,
             guard: LoadGuard? = null,
         ): Assistant {
-            val load = suspend { cancellable { token -> NativeAssistant.open(params, token) } }
+            val load = suspend { cancellable { token -> nativeOpenAssistant(params, token) } }
             return Assistant(guard?.around(params.engine.model, load) ?: load())
         }
 
         /** What loading a model would take, read from its header alone. */
-        public suspend fun estimateMemory(params: EngineParams): MemoryEstimate = dev.aloekit.ffi.estimateMemory(params)
+        public suspend fun estimateMemory(params: EngineParams): MemoryEstimate = nativeEstimateMemory(params)
     }
 }
 

@@ -1,7 +1,6 @@
 package dev.aloekit
 
 import java.io.File
-import dev.aloekit.ffi.Persona as NativePersona
 
 /** What is known of the user: they can see it, correct it, keep it, forget it, take it away and bring it back. */
 public class Persona internal constructor(

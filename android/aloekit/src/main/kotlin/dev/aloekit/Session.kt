@@ -4,8 +4,6 @@ import kotlinx.coroutines.NonCancellable
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.flow
 import kotlinx.coroutines.withContext
-import dev.aloekit.ffi.Reply as NativeReply
-import dev.aloekit.ffi.Session as NativeSession
 
 /** A conversation that can be continued. One reply at a time; several sessions can talk at once. */
 public class Session internal constructor(
@@ -36,6 +34,23 @@ public class Session internal constructor(
                     reply?.let { withContext(NonCancellable) { stop(it) } }
                 }
             }
+        }
+
+    /**
+     * The reply to a message, for callers without coroutines of their own to collect in: [listener] is called on a native
+     * thread. One that throws ends the reply with [AloeException.CallbackFailed].
+     */
+    public suspend fun sendTo(
+        text: String,
+        listener: (String) -> Unit,
+    ): Turn =
+        assistant.answering {
+            native.sendTo(
+                text,
+                object : ReplyListener {
+                    override fun onText(text: String) = listener(text)
+                },
+            )
         }
 
     /** Whether what the user says from now on is remembered beyond this conversation. */
