@@ -7,3 +7,9 @@ open class UIApplication {
     public nonisolated static let willEnterForegroundNotification = Notification.Name("willEnterForeground")
     public nonisolated static let didReceiveMemoryWarningNotification = Notification.Name("didReceiveMemoryWarning")
 }
+
+// Of Foundation, what exists on Apple's systems only.
+extension URL {
+    public func startAccessingSecurityScopedResource() -> Bool { true }
+    public func stopAccessingSecurityScopedResource() {}
+}

@@ -31,7 +31,7 @@ final class ChatModel {
             await answer(text, at: line)
             isAnswering = false
             // What was said is read for facts while the user reads the answer; cancelled, it goes on next time.
-            try? await assistant.persona.learn()
+            _ = try? await assistant.persona.learn()
         }
     }
 

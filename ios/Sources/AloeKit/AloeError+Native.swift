@@ -1,5 +1,3 @@
-import AloeKitFFI
-
 // Both ways are exhaustive: an error that is added in Rust does not compile here until it has a case.
 
 extension AloeError {

@@ -1,5 +1,3 @@
-import AloeKitFFI
-
 /// A loaded model with a memory of its user.
 ///
 /// Every call may be made from the main actor: what takes long is `async` and runs on native threads.
@@ -17,7 +15,7 @@ public final class Assistant: Sendable {
 
     /// One that answers from a script, for `AloeKitTesting`.
     package static func openScripted(_ params: NativeScriptParams) async throws -> Assistant {
-        Assistant(try await translated { try await openScriptedAssistant(params: params) })
+        Assistant(try await translated { try await nativeOpenScriptedAssistant(params: params) })
     }
 
     /// Opens the memory and loads the model. Cancelling the task ends the call at once; what was loaded is freed.
@@ -25,14 +23,14 @@ public final class Assistant: Sendable {
     /// With a guard, a model that the process did not survive loading is not loaded again without asking: the call ends
     /// with ``UnfinishedLoadError``.
     public static func open(_ params: AssistantParams, guard loads: LoadGuard? = nil) async throws -> Assistant {
-        let load = { try await cancellable { try await openAssistant(params: params, cancel: $0) } }
+        let load = { try await cancellable { try await nativeOpenAssistant(params: params, cancel: $0) } }
         guard let loads else { return Assistant(try await load()) }
         return Assistant(try await loads.around(params.engine.model, load))
     }
 
     /// What loading a model would take, read from its header alone.
     public static func estimateMemory(_ params: EngineParams) async throws -> MemoryEstimate {
-        try await translated { try await AloeKitFFI.estimateMemory(params: params) }
+        try await translated { try await nativeEstimateMemory(params: params) }
     }
 
     /// What it is doing now.

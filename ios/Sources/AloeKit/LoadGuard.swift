@@ -48,4 +48,8 @@ public struct LoadGuard: Sendable {
 public struct UnfinishedLoadError: Error, Sendable, Equatable {
     /// Path of the model.
     public let model: String
+
+    public init(model: String) {
+        self.model = model
+    }
 }

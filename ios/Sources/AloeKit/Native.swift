@@ -1,14 +1,6 @@
-import AloeKitFFI
-
-// The generated classes behind the types of this package that have the same names.
-package typealias NativeAssistant = AloeKitFFI.Assistant
-package typealias NativeSession = AloeKitFFI.Session
-package typealias NativeReply = AloeKitFFI.Reply
-package typealias NativePersona = AloeKitFFI.Persona
-package typealias NativeError = AloeKitFFI.AloeError
-package typealias NativeCancelToken = AloeKitFFI.CancelToken
-package typealias NativeScriptParams = AloeKitFFI.ScriptParams
-package typealias NativeScriptedReply = AloeKitFFI.ScriptedReply
+// Records need no Swift of their own: the generated structs are this package's API as they are. Of the rest of that module,
+// whatever is called Native is what this package wraps, and nothing for an app.
+@_exported import AloeKitFFI
 
 /// A native call whose errors are those of this package.
 package func translated<T>(_ call: () async throws -> T) async throws -> T {

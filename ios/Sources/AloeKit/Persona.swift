@@ -1,4 +1,3 @@
-import AloeKitFFI
 import Foundation
 
 /// What is known of the user: they can see it, correct it, keep it, forget it, take it away and bring it back.

@@ -1,5 +1,3 @@
-import AloeKitFFI
-
 /// What comes of a message, in order: pieces of text, then the finished turn.
 public enum ReplyEvent: Sendable, Equatable {
     /// More text: whole characters, one token at first, then up to eight at a time.

@@ -1,5 +1,3 @@
-import AloeKitFFI
-
 /// A conversation that can be continued. One reply at a time; several sessions can talk at once.
 public final class Session: Sendable {
     private let native: NativeSession
