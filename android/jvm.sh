@@ -27,7 +27,7 @@ setup_kotlin() {
 # JNA's jar and its native half must be of one version, so both are the system's.
 jna_folder() {
     local found
-    for found in /usr/lib/*/jni/libjnidispatch.so; do
+    for found in /usr/lib/*/jni/libjnidispatch*.so; do
         [ ! -e "$found" ] || dirname "$found"
     done
 }
@@ -78,8 +78,8 @@ build_kotlin() {
     libs=$(joined "$(java_lib jna)" "$(kotlin_libs)/kotlinx-coroutines-core-jvm.jar")
     # Most of the time goes into the generated file, which seldom changes.
     rm -rf "$out/fresh"
-    "$target/release/uniffi-bindgen" generate --language kotlin --no-format --config "$root/bindings/uniffi.toml" \
-        --out-dir "$out/fresh" "$target/release/libaloekit_ffi.$(library_ending)" >&2 || die "no bindings could be generated"
+    "$target/release/uniffi-bindgen" generate --language kotlin --no-format --out-dir \
+        "$out/fresh" "$target/release/libaloekit_ffi.$(library_ending)" >&2 || die "no bindings could be generated"
     if ! diff -rq "$out/fresh" "$out/generated" >/dev/null 2>&1 || [ ! -e "$out/generated.jar" ]; then
         rm -rf "$out/generated" "$out/generated.jar"
         cp -r "$out/fresh" "$out/generated"
@@ -146,7 +146,8 @@ test_kotlin() {
 bench_kotlin() {
     build_kotlin
     kotlinc -jvm-target 17 -cp "$(kotlin_test_path)" -d "$target/kotlin/bench.jar" "$root/android/aloekit/src/bench/kotlin" >&2
-    run_on_jvm "$target/kotlin/bench.jar" dev.aloekit.bench.MainKt
+    # A heap of one size, all of it touched: what grows then is native.
+    JAVA_TOOL_OPTIONS="-Xms64m -Xmx64m -XX:+AlwaysPreTouch" run_on_jvm "$target/kotlin/bench.jar" dev.aloekit.bench.MainKt
 }
 
 # Nothing of this runs here: it is compiled against the classes of Android 6 and small stubs of what came later.
