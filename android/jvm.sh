@@ -1,5 +1,6 @@
 # Kotlin on a machine without Android: set-up, build and tests. Sourced by `dev`, whose functions it uses.
 # shellcheck shell=bash
+# shellcheck disable=SC2154 # root and target are those of `dev`
 
 kotlin_version=2.4.20 ktlint_package=1.16.1
 # A test that is silently left out (a body that is not Unit, say) must not look like a pass.
@@ -54,6 +55,7 @@ setup_android_jar() {
     say "fetching the classes of Android"
     mkdir -p "$folder/lists/partial" "$folder/cache/archives/partial"
     list=$folder/sources.list
+    # shellcheck disable=SC2016 # the dollar is apt's
     mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 2>/dev/null | grep -v security | head -n 1)
     printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s sid main\n' "$mirror" >"$list"
     local options=(-o "Dir::Etc::SourceList=$list" -o Dir::Etc::SourceParts=/dev/null
@@ -152,7 +154,8 @@ bench_kotlin() {
 
 # Nothing of this runs here: it is compiled against the classes of Android 6 and small stubs of what came later.
 check_android_sources() {
-    local jar=$(kotlin_cache)/android-23/android.jar
+    local jar
+    jar=$(kotlin_cache)/android-23/android.jar
     if [ ! -e "$jar" ]; then
         say "skipped: type check of the Android sources: no classes of Android"
         skipped=$((skipped + 1))
