@@ -1,5 +1,6 @@
 # Kotlin on a machine without Android: set-up, build and tests. Sourced by `dev`, whose functions it uses.
 # shellcheck shell=bash
+# shellcheck disable=SC2154 # root and target are those of `dev`
 
 kotlin_version=2.4.20 ktlint_package=1.16.1
 # A test that is silently left out (a body that is not Unit, say) must not look like a pass.
@@ -27,7 +28,7 @@ setup_kotlin() {
 # JNA's jar and its native half must be of one version, so both are the system's.
 jna_folder() {
     local found
-    for found in /usr/lib/*/jni/libjnidispatch.so; do
+    for found in /usr/lib/*/jni/libjnidispatch*.so; do
         [ ! -e "$found" ] || dirname "$found"
     done
 }
@@ -54,6 +55,7 @@ setup_android_jar() {
     say "fetching the classes of Android"
     mkdir -p "$folder/lists/partial" "$folder/cache/archives/partial"
     list=$folder/sources.list
+    # shellcheck disable=SC2016 # the dollar is apt's
     mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 2>/dev/null | grep -v security | head -n 1)
     printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s sid main\n' "$mirror" >"$list"
     local options=(-o "Dir::Etc::SourceList=$list" -o Dir::Etc::SourceParts=/dev/null
@@ -78,8 +80,8 @@ build_kotlin() {
     libs=$(joined "$(java_lib jna)" "$(kotlin_libs)/kotlinx-coroutines-core-jvm.jar")
     # Most of the time goes into the generated file, which seldom changes.
     rm -rf "$out/fresh"
-    "$target/release/uniffi-bindgen" generate --language kotlin --no-format --config "$root/bindings/uniffi.toml" \
-        --out-dir "$out/fresh" "$target/release/libaloekit_ffi.$(library_ending)" >&2 || die "no bindings could be generated"
+    "$target/release/uniffi-bindgen" generate --language kotlin --no-format --out-dir \
+        "$out/fresh" "$target/release/libaloekit_ffi.$(library_ending)" >&2 || die "no bindings could be generated"
     if ! diff -rq "$out/fresh" "$out/generated" >/dev/null 2>&1 || [ ! -e "$out/generated.jar" ]; then
         rm -rf "$out/generated" "$out/generated.jar"
         cp -r "$out/fresh" "$out/generated"
@@ -146,12 +148,14 @@ test_kotlin() {
 bench_kotlin() {
     build_kotlin
     kotlinc -jvm-target 17 -cp "$(kotlin_test_path)" -d "$target/kotlin/bench.jar" "$root/android/aloekit/src/bench/kotlin" >&2
-    run_on_jvm "$target/kotlin/bench.jar" dev.aloekit.bench.MainKt
+    # A heap of one size, all of it touched: what grows then is native.
+    JAVA_TOOL_OPTIONS="-Xms64m -Xmx64m -XX:+AlwaysPreTouch" run_on_jvm "$target/kotlin/bench.jar" dev.aloekit.bench.MainKt
 }
 
 # Nothing of this runs here: it is compiled against the classes of Android 6 and small stubs of what came later.
 check_android_sources() {
-    local jar=$(kotlin_cache)/android-23/android.jar
+    local jar
+    jar=$(kotlin_cache)/android-23/android.jar
     if [ ! -e "$jar" ]; then
         say "skipped: type check of the Android sources: no classes of Android"
         skipped=$((skipped + 1))

@@ -78,7 +78,7 @@ val bindgen by tasks.registering(Exec::class) {
             .file("arm64-v8a/libaloekit_ffi.so")
             .asFile.path
     val tool = listOf("cargo", "run", "-p", "aloekit-ffi", "--release", "--bin", "uniffi-bindgen", "--")
-    val generate = listOf("generate", "--language", "kotlin", "--no-format", "--config", "bindings/uniffi.toml")
+    val generate = listOf("generate", "--language", "kotlin", "--no-format")
     commandLine(tool + generate + listOf("--out-dir", bindings.get().asFile.path, library))
 }
 

@@ -84,7 +84,9 @@ impl Interpreter {
         let persona = self.assistant().persona();
         let id = || step.number("id").expect("an id");
         match step.text("do").as_str() {
-            "learn" => drop(persona.learn(None).await?),
+            "learn" => {
+                persona.learn(None).await?;
+            }
             "facts" => {
                 let facts = persona.facts().await?;
                 if let (Some(name), Some(fact)) = (step.optional("keep"), facts.first()) {
@@ -105,7 +107,9 @@ impl Interpreter {
                 persona.forget_all(found.into_iter().map(|memory| memory.id).collect()).await?;
             }
             "export" => persona.export_to(step.text("path")).await?,
-            "import" => drop(persona.import_from(step.text("path")).await?),
+            "import" => {
+                persona.import_from(step.text("path")).await?;
+            }
             "erase" => persona.erase_all().await?,
             other => panic!("no such step: {other}"),
         }
