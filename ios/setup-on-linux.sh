@@ -42,7 +42,7 @@ install_tools() {
     has debootstrap || missing+=(debootstrap)
     [ ${#missing[@]} != 0 ] || return 0
     say "installing ${missing[*]}"
-    as_root apt-get update >&2 || cannot "apt-get update failed"
+    as_root apt-get update >&2 || cannot "${missing[*]} must be installed, and apt-get update failed"
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}" >&2 ||
         cannot "${missing[*]} could not be installed"
 }

@@ -5,7 +5,8 @@
 #        ios/test-on-linux.sh LIBRARY GLUE         a folder of generated sources instead
 #
 # LIBRARY is the release build of libaloekit_ffi.so, not stripped; BINDGEN its uniffi-bindgen. ALOE_TEST_MODEL is the
-# default model. Ends with a line "N passed, N failed", which counts every case of tests/conformance and every other test.
+# default model. Ends with a line "N passed, N failed", which counts every case of tests/conformance, every other test, and
+# the type check of what only Apple's systems compile.
 set -euo pipefail
 
 ios=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -78,14 +79,15 @@ expected() {
     local methods cases
     methods=$(grep -rhE '^ *func test' "$ios/Tests" --include='*.swift' --exclude=ConformanceTests.swift | wc -l)
     cases=$(cat "$root"/tests/conformance/*.json | grep -cE '^    "name": ')
-    echo $((methods + cases))
+    echo $((methods + cases + 1))
 }
 
-# A conformance file is one XCTest method, so its cases are counted by the lines that they print.
+# A conformance file is one XCTest method, so its cases are counted by the lines that they print. The type check counts
+# as one.
 count() { # log, outcome
     awk -v outcome="$2" '
         /^Test Case / && !/ConformanceTests\./ && $4 == outcome { n++ }
-        index($0, "conformance: " outcome ": ") == 1 { n++ }
+        index($0, "conformance: " outcome ": ") == 1 || $0 == "type-check: " outcome { n++ }
         END { print n + 0 }
     ' "$1"
 }
@@ -105,6 +107,10 @@ report() { # log, status
 }
 
 check_arguments
+mkdir -p "$cache/swift"
+# Whoever else tests with this cache waits: sources and builds of two checkouts would mix.
+exec 9>"$cache/swift/lock"
+flock 9
 set_up
 generate
 build=$cache/swift/build
@@ -119,10 +125,12 @@ if ! swift_in_root build --build-tests -Xswiftc -warnings-as-errors 2>&1 | tee "
     exit 1
 fi
 built=$SECONDS
-in_swift_root ./type-check.sh .build/debug >&2 || die "the sources for Apple's systems do not type-check" "the compiler's words are above"
+outcome=passed
+in_swift_root ./type-check.sh .build/debug >&2 || outcome=failed
+printf 'type-check: %s\n' "$outcome" >"$log"
 checked=$SECONDS
 status=0
-swift_in_root test --skip-build >"$log" 2>&1 || status=$?
+swift_in_root test --skip-build >>"$log" 2>&1 || status=$?
 cat "$log" >&2
 say "Swift: built in $((built - started)) s, type-checked in $((checked - built)) s, tested in $((SECONDS - checked)) s"
 report "$log" "$status"
