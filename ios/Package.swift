@@ -2,8 +2,8 @@
 
 import PackageDescription
 
-// On Apple's systems the native library is an XCFramework, made by build-xcframework.sh; elsewhere, where only the tests
-// run, the linker finds libaloekit_ffi. Both scripts write `Generated`, which is not committed.
+// On Apple's systems the native library is an XCFramework, made by build-xcframework.sh; elsewhere, where only the
+// tests run, the linker finds libaloekit_ffi. Both scripts write `Generated`, which is not committed.
 #if canImport(Darwin)
     let native: Target = .binaryTarget(name: "aloekit_ffiFFI", path: "AloeKit.xcframework")
 #else
@@ -24,11 +24,9 @@ let package = Package(
         .target(
             name: "AloeKitFFI", dependencies: ["aloekit_ffiFFI"], path: "Generated/AloeKitFFI",
             swiftSettings: [.swiftLanguageMode(.v5)],
-            linkerSettings: [
-                .linkedFramework("Metal", .when(platforms: [.iOS, .macOS])),
-                .linkedFramework("Accelerate", .when(platforms: [.iOS, .macOS])),
-                .linkedLibrary("c++", .when(platforms: [.iOS, .macOS])),
-            ]),
+            linkerSettings: ["Accelerate", "Foundation", "Metal", "MetalKit"].map {
+                .linkedFramework($0, .when(platforms: [.iOS, .macOS]))
+            } + [.linkedLibrary("c++", .when(platforms: [.iOS, .macOS]))]),
         .target(name: "AloeKit", dependencies: ["AloeKitFFI"]),
         .target(name: "AloeKitTesting", dependencies: ["AloeKit"]),
         .target(name: "AloeKitFoundationModels", dependencies: ["AloeKit"]),

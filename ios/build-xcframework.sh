@@ -21,7 +21,8 @@ say() { printf '%s\n' "$*" >&2; }
 die() { say "error: $1"; [ $# -lt 2 ] || say "hint: $2"; exit 1; }
 
 check_machine() {
-    [ "$(uname -s)" = Darwin ] || die "an XCFramework is built on a Mac only" "on Debian, ios/test-on-linux.sh runs the tests"
+    [ "$(uname -s)" = Darwin ] ||
+        die "an XCFramework is built on a Mac only" "on Debian, ios/test-on-linux.sh runs the tests"
     command -v xcodebuild >/dev/null || die "Xcode is missing" "install it and run xcode-select"
     command -v cargo >/dev/null || die "cargo is missing" "install Rust 1.92 or newer (rustup.rs)"
     command -v cmake >/dev/null || die "cmake is missing" "brew install cmake"

@@ -3,8 +3,8 @@
 #
 # Usage: ios/setup-on-linux.sh        prints the folder; nothing to do when it is there
 #
-# Debian 12 has no Swift. Debian 13 has one, so Debian 13 is unpacked beside it (0.5 GB to fetch, 3 GB of disk), from the
-# mirror that this machine uses anyway, and bubblewrap runs it. Nothing is mounted, and of this machine only the two
+# Debian 12 has no Swift. Debian 13 has one, so Debian 13 is unpacked beside it (0.5 GB to fetch, 2.5 GB of disk), from
+# the mirror that this machine uses anyway, and bubblewrap runs it. Nothing is mounted, and on this machine only the two
 # packages that do it are installed. Exit code 3, and a last line that says why: it cannot be made here.
 set -euo pipefail
 
@@ -47,6 +47,12 @@ install_tools() {
         cannot "${missing[*]} could not be installed"
 }
 
+# Some containers forbid it.
+check_namespaces() {
+    bwrap --ro-bind / / --dev /dev --proc /proc --unshare-pid --unshare-net true 2>/dev/null ||
+        cannot "bubblewrap may not make namespaces here"
+}
+
 # In a folder of another name until it is whole, so that one cut short is made again.
 unpack_swift() {
     local mirror unfinished=$swift_root.part
@@ -55,7 +61,8 @@ unpack_swift() {
     say "unpacking Debian's $suite with Swift into $swift_root; this takes a minute or two"
     mkdir -p "$(dirname "$swift_root")"
     as_root rm -rf "$unfinished"
-    as_root debootstrap --variant=minbase "$suite" "$unfinished" "$mirror" >&2 || cannot "debootstrap failed, its words are above"
+    as_root debootstrap --variant=minbase "$suite" "$unfinished" "$mirror" >&2 ||
+        cannot "debootstrap failed, its words are above"
     as_root env DEBIAN_FRONTEND=noninteractive chroot "$unfinished" apt-get -o Dpkg::Options::=--force-unsafe-io \
         install -y --no-install-recommends swiftlang libc6-dev >&2 || cannot "Debian's Swift could not be installed"
     as_root chroot "$unfinished" apt-get clean
@@ -68,9 +75,13 @@ unpack_swift() {
 if [ ! -d "$swift_root" ]; then
     check_machine
     install_tools
+    check_namespaces
     unpack_swift
-elif ! has bwrap; then
-    check_machine
-    install_tools
+else
+    if ! has bwrap; then
+        check_machine
+        install_tools
+    fi
+    check_namespaces
 fi
 printf '%s\n' "$swift_root"

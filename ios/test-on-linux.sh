@@ -5,8 +5,8 @@
 #        ios/test-on-linux.sh LIBRARY GLUE         a folder of generated sources instead
 #
 # LIBRARY is the release build of libaloekit_ffi.so, not stripped; BINDGEN its uniffi-bindgen. ALOE_TEST_MODEL is the
-# default model. Ends with a line "N passed, N failed", which counts every case of tests/conformance, every other test, and
-# the type check of what only Apple's systems compile.
+# default model. Ends with a line "N passed, N failed", which counts every case of tests/conformance, every other test,
+# and the type check of what only Apple's systems compile.
 set -euo pipefail
 
 ios=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

@@ -22,10 +22,11 @@ compile() { # module, sources...
 # Here as if on Apple's systems: the conditions that no stub can meet are taken out of copies.
 as_on_apple() { # folder, name of its copy
     cp -r "$1" "$out/$2"
-    find "$out/$2" -name '*.swift' -exec sed -i -e 's/#if canImport(Darwin)$/#if true/' -e 's/ && compiler(>=6\.4)$//' {} +
+    find "$out/$2" -name '*.swift' -exec \
+        sed -i -e 's/#if canImport(Darwin)$/#if true/' -e 's/#if os(iOS)$/#if true/' -e 's/ && compiler(>=6\.4)$//' {} +
 }
 
-for framework in UIKit Security FoundationModels; do
+for framework in os UIKit Security FoundationModels; do
     compile "$framework" "stubs/$framework.swift"
 done
 as_on_apple Sources/AloeKit kit

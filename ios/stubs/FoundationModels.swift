@@ -1,5 +1,5 @@
-// The part of Apple's FoundationModels (iOS 27) that AloeKit uses, as its documentation has it, so that the provider can be
-// type-checked without it. Whether Apple's framework agrees, only a build with Apple's SDK can tell.
+// The part of Apple's FoundationModels (iOS 27) that AloeKit uses, as its documentation has it, so that the provider
+// can be type-checked without it. Whether Apple's framework agrees, only a build with Apple's SDK can tell.
 
 public protocol LanguageModel: Sendable {
     associatedtype Executor: LanguageModelExecutor

@@ -1,4 +1,5 @@
-// The part of UIKit that AloeKit uses, as Apple documents it, so that the sources for iOS can be type-checked without it.
+// The part of UIKit that AloeKit uses, as Apple documents it, so that the sources for iOS can be type-checked without
+// it.
 @_exported import Foundation
 
 @MainActor

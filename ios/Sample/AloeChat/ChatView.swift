@@ -87,8 +87,8 @@ extension Turn: @retroactive Identifiable {
 extension View {
     /// Shows what went wrong until the user has read it.
     func problem(_ text: Binding<String?>) -> some View {
-        alert("That did not work", isPresented: Binding { text.wrappedValue != nil } set: { if !$0 { text.wrappedValue = nil } }) {
-        } message: {
+        let isShown = Binding { text.wrappedValue != nil } set: { if !$0 { text.wrappedValue = nil } }
+        return alert("That did not work", isPresented: isShown) {} message: {
             Text(text.wrappedValue ?? "")
         }
     }

@@ -14,8 +14,8 @@ struct ChooseModelView: View {
         } actions: {
             Button("Choose a file") { picks = true }
         }
-        .fileImporter(isPresented: $picks, allowedContentTypes: [UTType(filenameExtension: "gguf") ?? .data]) { result in
-            if case let .success(file) = result { Task { await launch.choose(file) } }
+        .fileImporter(isPresented: $picks, allowedContentTypes: [UTType(filenameExtension: "gguf") ?? .data]) {
+            if case let .success(file) = $0 { Task { await launch.choose(file) } }
         }
     }
 }

@@ -8,7 +8,8 @@ extension AloeError {
         case let .ModelIncompatible(path, reason): .modelIncompatible(path: path, reason: reason)
         case let .AdapterMismatch(path, reason): .adapterMismatch(path: path, reason: reason)
         case let .NotEnoughMemory(required, available): .notEnoughMemory(requiredMib: required, availableMib: available)
-        case let .ContextExceeded(required, available): .contextExceeded(requiredTokens: required, availableTokens: available)
+        case let .ContextExceeded(required, available):
+            .contextExceeded(requiredTokens: required, availableTokens: available)
         case .Busy: .busy
         case .Cancelled: .cancelled
         case .Closed: .closed
@@ -36,7 +37,8 @@ extension AloeError {
         case let .modelIncompatible(path, reason): .ModelIncompatible(path: path, reason: reason)
         case let .adapterMismatch(path, reason): .AdapterMismatch(path: path, reason: reason)
         case let .notEnoughMemory(required, available): .NotEnoughMemory(requiredMib: required, availableMib: available)
-        case let .contextExceeded(required, available): .ContextExceeded(requiredTokens: required, availableTokens: available)
+        case let .contextExceeded(required, available):
+            .ContextExceeded(requiredTokens: required, availableTokens: available)
         case .busy: .Busy
         case .cancelled: .Cancelled
         case .closed: .Closed

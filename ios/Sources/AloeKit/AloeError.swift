@@ -56,7 +56,8 @@ extension AloeError: LocalizedError {
         case let .modelCorrupt(path, reason), let .storageCorrupt(path, reason): "\(path) is damaged: \(reason)"
         case let .modelIncompatible(path, reason): "\(path) cannot be run here: \(reason)"
         case let .adapterMismatch(path, reason): "The adapter \(path) does not fit: \(reason)"
-        case let .notEnoughMemory(required, available): "About \(required) MiB are needed, \(available) MiB are available."
+        case let .notEnoughMemory(required, available):
+            "About \(required) MiB are needed, \(available) MiB are available."
         case let .contextExceeded(required, available): "\(required) tokens are needed, the context holds \(available)."
         case .busy: "The session is still answering."
         case .cancelled: "Cancelled."

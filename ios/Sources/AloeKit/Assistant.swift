@@ -23,14 +23,16 @@ public final class Assistant: Sendable {
     /// With a guard, a model that the process did not survive loading is not loaded again without asking: the call ends
     /// with ``UnfinishedLoadError``.
     public static func open(_ params: AssistantParams, guard loads: LoadGuard? = nil) async throws -> Assistant {
-        let load = { try await cancellable { try await nativeOpenAssistant(params: params, cancel: $0) } }
+        var params = params
+        params.engine = params.engine.withinThisProcess()
+        let load = { [params] in try await cancellable { try await nativeOpenAssistant(params: params, cancel: $0) } }
         guard let loads else { return Assistant(try await load()) }
         return Assistant(try await loads.around(params.engine.model, load))
     }
 
     /// What loading a model would take, read from its header alone.
     public static func estimateMemory(_ params: EngineParams) async throws -> MemoryEstimate {
-        try await translated { try await nativeEstimateMemory(params: params) }
+        try await translated { try await nativeEstimateMemory(params: params.withinThisProcess()) }
     }
 
     /// What it is doing now.

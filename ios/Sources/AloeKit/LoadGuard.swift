@@ -2,8 +2,9 @@ import Foundation
 
 /// Keeps an app from dying at every start over a model that is too large for the phone.
 ///
-/// The system ends an app that takes too much memory without a word. So a marker is written before a model is loaded and
-/// deleted after it, loaded or refused: a marker that is still there names a model that the process did not survive.
+/// The system ends an app that takes too much memory without a word. So a marker is written before a model is loaded
+/// and deleted after it, loaded or refused: a marker that is still there names a model that the process did not
+/// survive.
 public struct LoadGuard: Sendable {
     private let marker: URL
 
@@ -44,7 +45,8 @@ public struct LoadGuard: Sendable {
     }
 }
 
-/// The process did not survive the last load of this model: ask the user, then ``LoadGuard/forgive()``, or choose another.
+/// The process did not survive the last load of this model: ask the user, then ``LoadGuard/forgive()``, or choose
+/// another.
 public struct UnfinishedLoadError: Error, Sendable, Equatable {
     /// Path of the model.
     public let model: String

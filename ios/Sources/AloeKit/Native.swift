@@ -1,5 +1,5 @@
-// Records need no Swift of their own: the generated structs are this package's API as they are. Of the rest of that module,
-// whatever is called Native is what this package wraps, and nothing for an app.
+// Records need no Swift of their own: the generated structs are this package's API as they are. Of the rest of that
+// module, whatever is called Native is what this package wraps, and nothing for an app.
 @_exported import AloeKitFFI
 
 /// A native call whose errors are those of this package.
@@ -20,7 +20,7 @@ func translatedNow<T>(_ call: () throws -> T) throws -> T {
     }
 }
 
-/// Hands a token to a native call and cancels it with the task: Swift never drops the future of a native call, so that a
+/// Hands a token to a native call and cancels it with the task: Swift never drops the future of a native call, so a
 /// cancelled task alone would end nothing.
 func cancellable<T: Sendable>(_ call: (NativeCancelToken) async throws -> T) async throws -> T {
     let token = NativeCancelToken()

@@ -2,7 +2,7 @@
 public final class Session: Sendable {
     private let native: NativeSession
     private let activity: Activity
-    /// The end of a reply that its reader left: the next message waits for it.
+    /// The end of the last reply that its reader left: every call waits for it.
     private let leaving = Locked<Task<Void, Never>?>(nil)
 
     init(_ native: NativeSession, _ activity: Activity) {
@@ -21,8 +21,10 @@ public final class Session: Sendable {
         ReplyEvents(session: self, text: text)
     }
 
-    /// The reply to a message, for callers who would rather be called: `listener` runs on a native thread. One that throws
-    /// ends the reply with ``AloeError/callbackFailed(reason:)``. A task that is cancelled ends it with the next text.
+    /// The reply to a message, for callers who would rather be called: `listener` runs on a native thread.
+    ///
+    /// One that throws ends the reply with ``AloeError/callbackFailed(reason:)``. A task that is cancelled ends it when
+    /// the next text comes, not before.
     public func send(_ text: String, to listener: @escaping @Sendable (String) throws -> Void) async throws -> Turn {
         await settled()
         try Task.checkCancellation()
@@ -40,27 +42,27 @@ public final class Session: Sendable {
 
     /// Whether what the user says from now on is remembered beyond this conversation.
     public func setRemember(_ remember: Bool) async throws {
-        try await translated { try await native.setRemember(remember: remember) }
+        try await calling { try await native.setRemember(remember: remember) }
     }
 
     /// Whether memories are recalled for what the user says from now on.
     public func setRecall(_ recall: Bool) async throws {
-        try await translated { try await native.setRecall(recall: recall) }
+        try await calling { try await native.setRecall(recall: recall) }
     }
 
     /// Draws the tokens of the next replies this way.
     public func setSampling(_ sampling: SamplingParams) async throws {
-        try await translated { try await native.setSampling(sampling: sampling) }
+        try await calling { try await native.setSampling(sampling: sampling) }
     }
 
     /// Uses these adapters from the next reply on; none clears them.
     public func setAdapters(_ adapters: [Adapter]) async throws {
-        try await translated { try await native.setAdapters(adapters: adapters) }
+        try await calling { try await native.setAdapters(adapters: adapters) }
     }
 
     /// Saves the KV snapshot now, so that the next launch needs no prefill.
     public func saveSnapshot() async throws {
-        try await translated { try await native.saveSnapshot() }
+        try await calling { try await native.saveSnapshot() }
     }
 
     /// Closes from now on; the snapshot is saved on a native thread. A second time does nothing.
@@ -102,12 +104,14 @@ public final class Session: Sendable {
         leaving.withLock { $0 = end }
     }
 
+    /// Waits for the end of a reply that its reader left, which would keep the session busy.
     private func settled() async {
-        let end = leaving.withLock { end in
-            defer { end = nil }
-            return end
-        }
-        await end?.value
+        await leaving.withLock { $0 }?.value
+    }
+
+    private func calling<T>(_ call: () async throws -> T) async throws -> T {
+        await settled()
+        return try await translated(call)
     }
 }
 

@@ -43,8 +43,10 @@
         }
     }
 
-    /// The conversation behind one `LanguageModelSession`. AloeKit keeps the turns itself, in its store and in the KV cache,
-    /// so only the newest message is sent on; a transcript from elsewhere has turns that it does not know and is refused.
+    /// The conversation behind one `LanguageModelSession`.
+    ///
+    /// AloeKit keeps the turns itself, in its store and in the KV cache, so only the newest message is sent on. A
+    /// transcript from elsewhere has turns that it does not know, and is refused.
     @available(iOS 27.0, macOS 27.0, visionOS 27.0, *)
     actor ProvidedConversation {
         private let assistant: Assistant
@@ -61,7 +63,8 @@
             answers += 1
         }
 
-        /// The session that answers this turn. One that must talk otherwise than before is opened on the same conversation.
+        /// The session that answers this turn. One that must talk otherwise than before is opened on the same
+        /// conversation.
         func session(for asked: AskedTurn) async throws -> Session {
             guard asked.earlierPrompts <= answers else {
                 throw AskedTurn.unsupported([], "The transcript has turns that this conversation has not.")

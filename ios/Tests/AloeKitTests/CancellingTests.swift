@@ -50,6 +50,16 @@ final class CancellingTests: XCTestCase {
         await assistant.closeAndWait()
     }
 
+    func testEveryCallWaitsForAReplyThatWasLeft() async throws {
+        let assistant = try await ScriptedAssistant.open(endless)
+        let session = try await assistant.session()
+        for try await _ in session.send("talk") { break }
+        try await session.setRemember(false)
+        for try await _ in session.send("talk") { break }
+        try await session.setSampling(SamplingParams(temperature: 0))
+        await assistant.closeAndWait()
+    }
+
     func testATaskThatIsCancelledAlreadySendsNothing() async throws {
         let assistant = try await ScriptedAssistant.replying("x")
         let session = try await assistant.session()

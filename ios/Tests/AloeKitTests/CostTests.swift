@@ -2,7 +2,8 @@ import AloeKit
 import AloeKitTesting
 import XCTest
 
-/// What crossing the border costs. The bounds are wide, for machines that do other work meanwhile; the figures are printed.
+/// What crossing the border costs. The bounds are wide, for machines that do other work meanwhile; the figures are
+/// printed.
 final class CostTests: XCTestCase {
     func testAStreamedTokenCostsLittle() async throws {
         let tokens = 3000

@@ -3,18 +3,18 @@
 
     /// Where an app keeps what belongs to its user: in Application Support, and in no backup.
     ///
-    /// The memory is not encrypted by this version. It is as safe as the app's container: other apps cannot read it, and it
-    /// is protected by the device's passcode as the protection class says. ``StoreKey`` is made ready for the version that
-    /// encrypts.
+    /// The memory is not encrypted by this version. It is as safe as the app's container: other apps cannot read it,
+    /// and it is protected by the device's passcode as the protection class says. ``StoreKey`` is made ready for the
+    /// version that encrypts.
     public struct AppFolders: Sendable {
         /// The folder of everything below.
         public let root: URL
 
         /// Makes the folder, protected and left out of backups.
         ///
-        /// With the default class, files can be read from the first unlock after a start of the device on, so that a task in
-        /// the background may go on when the screen is locked. `.complete` is stricter: calls made while the device is
-        /// locked then end with ``AloeError/storageDenied(path:reason:)``.
+        /// With the default class, files can be read from the first unlock after a start of the device on, so that a
+        /// task in the background may go on when the screen is locked. `.complete` is stricter: calls made while the
+        /// device is locked then end with ``AloeError/storageDenied(path:reason:)``.
         public init(
             name: String = "AloeKit", protection: FileProtectionType = .completeUntilFirstUserAuthentication
         ) throws {

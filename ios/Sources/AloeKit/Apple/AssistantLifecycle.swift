@@ -2,8 +2,8 @@
     import Foundation
     import UIKit
 
-    /// Tells an assistant what the system tells the app: short of memory, it frees KV caches; out of sight, it says so to the
-    /// engine, because iOS ends an app that uses Metal in the background. Listens for as long as it lives.
+    /// Tells an assistant what the system tells the app: short of memory, it frees KV caches; out of sight, it says so
+    /// to the engine, because iOS ends an app that uses Metal in the background. Listens for as long as it lives.
     @MainActor
     public final class AssistantLifecycle {
         private let observers: [Observer]
@@ -20,8 +20,8 @@
     /// How long the main thread waits for the GPU to stop; iOS allows some five seconds.
     private let longestWait = DispatchTimeInterval.seconds(2)
 
-    /// Waits until the GPU is left: when the notification's handlers have returned, it may not be used any more. This blocks
-    /// the main thread for the batch under way, which no user sees: the app is out of sight.
+    /// Waits until the GPU is left: when the notification's handlers have returned, it may not be used any more. This
+    /// blocks the main thread for the batch under way, which no user sees: the app is out of sight.
     private func leaveGpu(_ assistant: Assistant) {
         let left = DispatchSemaphore(value: 0)
         Task.detached(priority: .userInitiated) {

@@ -4,8 +4,8 @@
 
     /// A random key for a store, kept in the Keychain of this device and never in a backup or in iCloud.
     ///
-    /// Nothing is encrypted with it yet: this version of the native library takes no key. It is here so that an app which
-    /// makes its key now keeps it when encryption comes; the parameters of the memory will take these bytes.
+    /// Nothing is encrypted with it yet: this version of the native library takes no key. It is here so that an app
+    /// which makes its key now keeps it when encryption comes; the parameters of the memory will take these bytes.
     public enum StoreKey {
         static let size = 32
 
@@ -56,7 +56,8 @@
         }
     }
 
-    /// The Keychain refused; `status` is its own number for why, such as `errSecInteractionNotAllowed` on a locked device.
+    /// The Keychain refused; `status` is its own number for why, such as `errSecInteractionNotAllowed` on a locked
+    /// device.
     public struct StoreKeyError: Error, Sendable, Equatable {
         /// The Keychain's status.
         public let status: OSStatus
