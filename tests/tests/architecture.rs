@@ -32,6 +32,23 @@ const MODELS: &[(&str, &[&str])] = &[
     ("commands", &["cache", "catalogue", "cli", "manifest", "output", "settings", "store", "error"]),
 ];
 
+/// Rooms of the bindings: what carries calls knows nothing of what they are about.
+const BINDINGS: &[(&str, &[&str])] = &[
+    ("bin", &[]),
+    ("error", &[]),
+    ("cancel", &[]),
+    ("calls", &["cancel", "error"]),
+    ("records", &[]),
+    ("params", &["error"]),
+    ("model_file", &["calls", "error", "params"]),
+    ("pump", &["error", "records", "reply"]),
+    ("reply", &["error", "pump", "records"]),
+    ("session", &["assistant", "calls", "error", "params", "pump", "records", "reply"]),
+    ("persona", &["assistant", "calls", "cancel", "error", "records"]),
+    ("assistant", &["calls", "cancel", "error", "model_file", "params", "persona", "session"]),
+    ("testing", &["assistant", "calls", "error", "params"]),
+];
+
 /// The only folder in which `unsafe` may stand.
 const UNSAFE_ROOM: &str = "core/src/engine/native/";
 
@@ -85,6 +102,13 @@ fn in_the_desktop_tool_imports_point_one_way() {
 }
 
 #[test]
+fn in_the_bindings_every_room_knows_only_what_it_needs() {
+    check_edges("bindings/src", BINDINGS, "lib");
+    let manifest = fs::read_to_string(root().join("core/Cargo.toml")).expect("the core has a manifest");
+    assert!(!manifest.contains("aloekit-ffi") && !manifest.contains("uniffi"), "the core knows its bindings");
+}
+
+#[test]
 fn the_core_does_not_know_the_desktop_tool_and_only_its_commands_know_the_core() {
     let manifest = fs::read_to_string(root().join("core/Cargo.toml")).expect("the core has a manifest");
     assert!(!manifest.contains("aloekit-models"), "the core depends on the desktop tool");
@@ -96,8 +120,9 @@ fn the_core_does_not_know_the_desktop_tool_and_only_its_commands_know_the_core()
 
 #[test]
 fn unsafe_stands_in_one_room() {
-    let wrong =
-        offenders(&["core/src", "models/src"], |s| has_word(&s.code, "unsafe") && !s.path.starts_with(UNSAFE_ROOM));
+    let wrong = offenders(&["core/src", "bindings/src", "models/src"], |s| {
+        has_word(&s.code, "unsafe") && !s.path.starts_with(UNSAFE_ROOM)
+    });
     assert!(wrong.is_empty(), "unsafe belongs in {UNSAFE_ROOM}: {wrong:?}");
 }
 
@@ -109,7 +134,8 @@ fn every_file_opens_by_saying_what_it_owns() {
 
 #[test]
 fn nothing_is_unwrapped_outside_tests() {
-    let wrong = offenders(&["core/src", "core/examples", "models/src"], |s| s.code.contains(".unwrap()"));
+    let wrong =
+        offenders(&["core/src", "core/examples", "bindings/src", "models/src"], |s| s.code.contains(".unwrap()"));
     assert!(wrong.is_empty(), "say the invariant with `expect`, or return an error: {wrong:?}");
 }
 
@@ -130,7 +156,7 @@ fn no_room_has_a_name_without_an_idea() {
 
 #[test]
 fn the_core_has_no_way_to_a_network() {
-    let wrong = offenders(&["core/src"], |s| NETWORK_PATHS.iter().any(|path| s.code.contains(path)));
+    let wrong = offenders(&["core/src", "bindings/src"], |s| NETWORK_PATHS.iter().any(|path| s.code.contains(path)));
     assert!(wrong.is_empty(), "the core opens no socket: {wrong:?}");
     let reachable = locked_dependencies("aloekit");
     assert!(reachable.contains("llama-cpp-sys-2"), "Cargo.lock was not understood");
@@ -158,7 +184,8 @@ fn the_reader_of_source_is_not_fooled_by_comments_and_literals() {
     assert_eq!(from_root("use super::super::Error; use super::db;", &["memory", "db"]), ["Error".to_owned()].into());
 }
 
-const ALL: [&str; 6] = ["core/src", "core/examples", "models/src", "models/tests", "tests/src", "tests/tests"];
+const ALL: [&str; 7] =
+    ["core/src", "core/examples", "bindings/src", "models/src", "models/tests", "tests/src", "tests/tests"];
 
 fn check_edges(folder: &str, rules: &[(&str, &[&str])], front: &str) {
     let reexports = reexports(&root().join(folder).join(format!("{front}.rs")));

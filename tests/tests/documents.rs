@@ -241,7 +241,7 @@ fn code_spans(text: &str) -> impl Iterator<Item = &str> {
 /// Whether a span names something in this repository: it begins with one of its folders, and is one plain path.
 fn is_repository_path(span: &str) -> bool {
     let plain = span.chars().all(|c| c.is_alphanumeric() || "._-/".contains(c)) && !span.contains("NAME");
-    let tops = ["core/", "models/", "tests/", "docs/", ".github/"];
+    let tops = ["android/", "bindings/", "core/", "models/", "tests/", "docs/", ".github/"];
     plain && tops.iter().any(|top| span.starts_with(top))
 }
 

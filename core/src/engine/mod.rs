@@ -15,11 +15,14 @@ mod native;
 mod params;
 mod sampler;
 mod scoring;
+#[cfg(feature = "testing")]
+mod scripted;
 mod sequence;
 mod slots;
 mod snapshot;
 mod stream;
 mod text;
+mod tokenizer;
 mod tokens;
 mod worker;
 
@@ -33,6 +36,8 @@ use tokio::sync::oneshot;
 pub use generation::GenerationObserver;
 pub use params::{Constraint, EngineParams, FlashAttention, KvType, SamplingParams};
 pub use scoring::Score;
+#[cfg(feature = "testing")]
+pub use scripted::{Script, ScriptedReply};
 pub use sequence::Sequence;
 pub use slots::AdapterId;
 pub use stream::{CancelHandle, Generated, GenerationStats, StopReason, TokenStream};
@@ -45,6 +50,7 @@ use native::{Context, ContextParams, LoadParams, Model};
 use scoring::ScoreRequest;
 use slots::{AdapterSet, SequenceId};
 use template::{ChatTemplate, RenderOptions, Segment};
+use tokenizer::Tokenizer;
 use worker::{Command, Waker, Worker};
 
 /// Rows of logits one decode may ask for; more would reserve vocabulary-sized buffers that chatting never uses
@@ -64,10 +70,13 @@ struct Shared {
     closing: Arc<AtomicBool>,
     thread: Mutex<Option<JoinHandle<()>>>,
     thread_id: ThreadId,
-    model: Arc<Model>,
+    tokenizer: Tokenizer,
     template: ChatTemplate,
     info: ModelInfo,
     n_ctx: usize,
+    /// Whether layers are offloaded.
+    uses_gpu: bool,
+    backgrounded: AtomicBool,
     next_sequence: AtomicU64,
 }
 
@@ -126,10 +135,8 @@ impl Engine {
     /// [`Error::ModelMissing`], [`Error::ModelCorrupt`] or [`Error::ModelIncompatible`] for the file,
     /// [`Error::NotEnoughMemory`] before anything is loaded, [`Error::InvalidInput`] for the parameters.
     pub fn open(params: &EngineParams) -> Result<Self> {
-        params.check()?;
-        let header = Arc::new(gguf::Header::read(&params.model)?);
-        let context = context_params(params, &header);
-        let memory = MemoryEstimate::new(&header, &memory_request(params, &context));
+        let (header, context, memory) = measure(params)?;
+        let header = Arc::new(header);
         memory.check()?;
         let fingerprint = gguf::fingerprint(&params.model)?;
         let load = LoadParams { n_gpu_layers: params.n_gpu_layers, repack: params.repack };
@@ -143,23 +150,40 @@ impl Engine {
         let context = Context::new(&model, context, Arc::clone(&abort))?;
         let (commands, inbox) = mpsc::channel();
         let worker = Worker::new(context, inbox, header, fingerprint, governor);
+        let parts =
+            Parts { tokenizer: Tokenizer::Model(model), template, info, n_ctx, uses_gpu: params.n_gpu_layers > 0 };
+        Self::start(parts, Waker { commands, abort }, move || worker.run())
+    }
+
+    /// What loading a model with these parameters would take, from its header alone.
+    ///
+    /// # Errors
+    /// Those of [`Engine::open`] but [`Error::NotEnoughMemory`]: see [`MemoryEstimate::check`].
+    pub fn estimate(params: &EngineParams) -> Result<MemoryEstimate> {
+        measure(params).map(|(_, _, memory)| memory)
+    }
+
+    /// Starts the thread that does the work.
+    fn start(parts: Parts, waker: Waker, work: impl FnOnce() + Send + 'static) -> Result<Self> {
         let thread = std::thread::Builder::new()
             .name("aloekit-engine".into())
-            .spawn(move || worker.run())
+            .spawn(work)
             .map_err(|e| Error::internal(format_args!("cannot start the engine's thread: {e}")))?;
-        Ok(Self {
-            shared: Arc::new(Shared {
-                waker: Waker { commands, abort },
-                closing: Arc::new(AtomicBool::new(false)),
-                thread_id: thread.thread().id(),
-                thread: Mutex::new(Some(thread)),
-                model,
-                template,
-                info,
-                n_ctx,
-                next_sequence: AtomicU64::new(1),
-            }),
-        })
+        let Parts { tokenizer, template, info, n_ctx, uses_gpu } = parts;
+        let shared = Shared {
+            waker,
+            closing: Arc::new(AtomicBool::new(false)),
+            thread_id: thread.thread().id(),
+            thread: Mutex::new(Some(thread)),
+            tokenizer,
+            template,
+            info,
+            n_ctx,
+            uses_gpu,
+            backgrounded: AtomicBool::new(false),
+            next_sequence: AtomicU64::new(1),
+        };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// What is known of the loaded model.
@@ -184,7 +208,7 @@ impl Engine {
     /// Tokens that this text takes as a message's content.
     #[must_use]
     pub fn count_tokens(&self, text: &str) -> usize {
-        self.shared.model.safe().vocab().tokenize(text.as_bytes(), false, false).len()
+        self.shared.tokenizer.count_text(text)
     }
 
     /// Tokens that these messages take as a prompt, the template's own included.
@@ -192,7 +216,7 @@ impl Engine {
     /// # Errors
     /// [`Error::ModelIncompatible`] when the template cannot express them.
     pub fn count_prompt_tokens(&self, messages: &[Message]) -> Result<usize> {
-        Ok(tokens::tokenize(&self.shared.model, &self.render(messages)?, &[]).len())
+        Ok(self.shared.tokenizer.count_prompt(&self.render(messages)?))
     }
 
     /// Log-probability of each continuation as the assistant's answer to these messages, in nats. Dropping the future
@@ -228,6 +252,7 @@ impl Engine {
         continuations: Vec<String>,
         adapters: Vec<(AdapterId, f32)>,
     ) -> Result<oneshot::Receiver<Result<Vec<Score>>>> {
+        self.expect_foreground()?;
         let segments = self.render(messages)?;
         let (reply, answer) = oneshot::channel();
         let closing = Arc::clone(&self.shared.closing);
@@ -271,6 +296,34 @@ impl Engine {
         let _ = self.send(Command::ReleaseIdle);
     }
 
+    /// The app leaves the foreground: where a GPU is used, what runs ends with [`Error::Backgrounded`] before this
+    /// returns, and nothing new begins. Systems end apps that go on using it. Blocks for a batch at most.
+    pub fn enter_background(&self) {
+        self.shared.backgrounded.store(true, Ordering::SeqCst);
+        if self.shared.uses_gpu {
+            let (reply, done) = oneshot::channel();
+            let _ = self.send(Command::EndAll { reply });
+            self.shared.waker.interrupt();
+            let _ = done.blocking_recv();
+        }
+    }
+
+    /// The app is in the foreground again.
+    pub fn enter_foreground(&self) {
+        self.shared.backgrounded.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether work may begin now.
+    ///
+    /// # Errors
+    /// [`Error::Backgrounded`] between [`Engine::enter_background`] and [`Engine::enter_foreground`] with a GPU.
+    pub fn expect_foreground(&self) -> Result<()> {
+        match self.shared.uses_gpu && self.shared.backgrounded.load(Ordering::SeqCst) {
+            true => Err(Error::Backgrounded),
+            false => Ok(()),
+        }
+    }
+
     /// Ends what runs, frees the model and waits for the thread. Later calls answer [`Error::Closed`].
     pub fn close(&self) {
         self.shared.close();
@@ -312,6 +365,24 @@ impl Drop for Shared {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// What an engine is made of, beside its thread.
+struct Parts {
+    tokenizer: Tokenizer,
+    template: ChatTemplate,
+    info: ModelInfo,
+    n_ctx: usize,
+    uses_gpu: bool,
+}
+
+/// What is known before anything is loaded.
+fn measure(params: &EngineParams) -> Result<(gguf::Header, ContextParams, MemoryEstimate)> {
+    params.check()?;
+    let header = gguf::Header::read(&params.model)?;
+    let context = context_params(params, &header);
+    let memory = MemoryEstimate::new(&header, &memory_request(params, &context));
+    Ok((header, context, memory))
 }
 
 /// The context's shape: never more tokens than the model was trained with, whatever is asked.

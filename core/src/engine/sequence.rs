@@ -32,7 +32,7 @@ impl Sequence {
     ///
     /// # Errors
     /// [`Error::ModelIncompatible`] when the template cannot express the messages, [`Error::InvalidInput`] for the
-    /// parameters, [`Error::Closed`]; what goes wrong later comes with [`TokenStream::finish`].
+    /// parameters, [`Error::Backgrounded`], [`Error::Closed`]; what goes wrong later comes with [`TokenStream::finish`].
     pub fn generate(&self, messages: &[Message], params: GenerateParams) -> Result<TokenStream> {
         let (pieces, piece_stream) = async_mpsc::channel(STREAM_CAPACITY);
         let (outcome, outcome_receiver) = oneshot::channel();
@@ -55,6 +55,7 @@ impl Sequence {
         pieces: Option<async_mpsc::Sender<String>>,
         outcome: Option<oneshot::Sender<Result<Generated>>>,
     ) -> Result<(CancelHandle, Arc<AtomicBool>)> {
+        self.engine.expect_foreground()?;
         params.sampling.check()?;
         if params.max_tokens == 0 {
             return Err(Error::InvalidInput { what: "max_tokens", reason: "it must be at least 1".into() });

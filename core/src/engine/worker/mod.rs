@@ -25,18 +25,36 @@ use super::native::{Adapter, Context, SequenceNumber};
 use super::scoring::ScoreRequest;
 use super::slots::{AdapterId, AdapterSet, SequenceId, Slots};
 use super::stream::{Generated, StopReason};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// What the engine's handles ask of the worker.
 pub(super) enum Command {
     Generate(Box<Request>),
     Score(Box<ScoreRequest>),
-    LoadAdapter { path: PathBuf, reply: oneshot::Sender<Result<AdapterId>> },
-    UnloadAdapter { id: AdapterId, reply: oneshot::Sender<Result<()>> },
-    Snapshot { sequence: SequenceId, reply: oneshot::Sender<Option<Vec<u8>>> },
-    Restore { sequence: SequenceId, adapters: AdapterSet, bytes: Vec<u8>, reply: oneshot::Sender<usize> },
+    LoadAdapter {
+        path: PathBuf,
+        reply: oneshot::Sender<Result<AdapterId>>,
+    },
+    UnloadAdapter {
+        id: AdapterId,
+        reply: oneshot::Sender<Result<()>>,
+    },
+    Snapshot {
+        sequence: SequenceId,
+        reply: oneshot::Sender<Option<Vec<u8>>>,
+    },
+    Restore {
+        sequence: SequenceId,
+        adapters: AdapterSet,
+        bytes: Vec<u8>,
+        reply: oneshot::Sender<usize>,
+    },
     Release(SequenceId),
     ReleaseIdle,
+    /// Ends everything with [`Error::Backgrounded`].
+    EndAll {
+        reply: oneshot::Sender<()>,
+    },
     Wake,
     Close,
 }
@@ -162,6 +180,10 @@ impl Worker {
                     self.evict(idle);
                 }
             }
+            Command::EndAll { reply } => {
+                self.end_all();
+                let _ = reply.send(());
+            }
             Command::Wake => self.running.iter_mut().for_each(Generation::flush),
             Command::Close => self.closing = true,
         }
@@ -181,6 +203,16 @@ impl Worker {
             if generation.sink.is_cancelled() && !generation.is_stopped() {
                 generation.stop(StopReason::Cancelled);
             }
+        }
+        self.report_ended();
+    }
+
+    /// The app went to the background: no decode follows this.
+    fn end_all(&mut self) {
+        self.queue.drain(..).for_each(|mut request| request.reply.end(Err(Error::Backgrounded)));
+        self.scores.drain(..).for_each(|request| drop(request.reply.send(Err(Error::Backgrounded))));
+        for generation in self.running.iter_mut().filter(|generation| !generation.is_stopped()) {
+            generation.fail_with(Error::Backgrounded);
         }
         self.report_ended();
     }

@@ -1,0 +1,14 @@
+package dev.aloekit
+
+/** What comes of a message, in order: pieces of text, then the finished turn. */
+public sealed interface ReplyEvent {
+    /** More text: whole characters, one token at first, then up to eight at a time. */
+    public data class Piece(
+        val text: String,
+    ) : ReplyEvent
+
+    /** The reply is over and recorded: its text, why it ended, what it cost, and the memories behind it. */
+    public data class Done(
+        val turn: Turn,
+    ) : ReplyEvent
+}

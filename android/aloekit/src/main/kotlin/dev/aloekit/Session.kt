@@ -1,0 +1,85 @@
+package dev.aloekit
+
+import kotlinx.coroutines.NonCancellable
+import kotlinx.coroutines.flow.Flow
+import kotlinx.coroutines.flow.flow
+import kotlinx.coroutines.withContext
+
+/** A conversation that can be continued. One reply at a time; several sessions can talk at once. */
+public class Session internal constructor(
+    private val native: NativeSession,
+    private val assistant: Assistant,
+) : AutoCloseable {
+    /** The conversation that is continued. */
+    public val conversation: Long
+        get() = native.conversation()
+
+    /**
+     * The reply to a message. Cold: collecting sends the message. Cancelling the collector, or collecting no further,
+     * ends the native work within a token, and the session takes the next message when the collector has returned.
+     */
+    public fun send(text: String): Flow<ReplyEvent> =
+        flow {
+            assistant.answering {
+                var reply: NativeReply? = null
+                try {
+                    // Sent as a whole: given up halfway, the message would be stored and its reply be nobody's.
+                    withContext(NonCancellable) { reply = native.send(text) }
+                    val answer = checkNotNull(reply)
+                    while (true) {
+                        emit(ReplyEvent.Piece(answer.next() ?: break))
+                    }
+                    emit(ReplyEvent.Done(answer.finish()))
+                } finally {
+                    reply?.let { withContext(NonCancellable) { stop(it) } }
+                }
+            }
+        }
+
+    /**
+     * The reply to a message, for callers without coroutines of their own to collect in: [listener] is called on a native
+     * thread. One that throws ends the reply with [AloeException.CallbackFailed].
+     */
+    public suspend fun sendTo(
+        text: String,
+        listener: (String) -> Unit,
+    ): Turn =
+        assistant.answering {
+            native.sendTo(
+                text,
+                object : ReplyListener {
+                    override fun onText(text: String) = listener(text)
+                },
+            )
+        }
+
+    /** Whether what the user says from now on is remembered beyond this conversation. */
+    public suspend fun setRemember(remember: Boolean): Unit = native.setRemember(remember)
+
+    /** Whether memories are recalled for what the user says from now on. */
+    public suspend fun setRecall(recall: Boolean): Unit = native.setRecall(recall)
+
+    /** Draws the tokens of the next replies this way. */
+    public suspend fun setSampling(sampling: SamplingParams): Unit = native.setSampling(sampling)
+
+    /** Uses these adapters from the next reply on; none clears them. */
+    public suspend fun setAdapters(adapters: List<Adapter>): Unit = native.setAdapters(adapters)
+
+    /** Saves the KV snapshot now, so that the next launch needs no prefill. */
+    public suspend fun saveSnapshot(): Unit = native.saveSnapshot()
+
+    /** Closes from now on; the snapshot is saved on a native thread. A second time does nothing. */
+    override fun close(): Unit = native.beginClose()
+
+    /** [close], and waits until it is done. */
+    public suspend fun closeAndWait(): Unit = native.finishClose()
+
+    /** Ends a reply that is not over, and waits until it is recorded. */
+    private suspend fun stop(reply: NativeReply) {
+        reply.use {
+            it.cancel()
+            // Over already, or failed: whoever collects has heard of it.
+            runCatching { it.finish() }
+        }
+    }
+}

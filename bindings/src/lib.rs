@@ -1,0 +1,40 @@
+//! AloeKit for Kotlin and Swift: the core's types translated for UniFFI.
+//!
+//! Translation only. What a call means, checks and does is the core's business; here a blocking call becomes one that is
+//! awaited, a record becomes a record of the other side, an error one that an app can act on. `bindings/WRAPPERS.md`
+//! says of every public type of the core how it appears here.
+//!
+//! No async runtime: a future is polled on its caller's thread, and all it does there is wait for a channel. Work runs
+//! on the core's threads, on a few threads of [`calls`], and on one a reply ([`pump`]).
+
+mod assistant;
+mod calls;
+mod cancel;
+mod error;
+mod model_file;
+mod params;
+mod persona;
+mod pump;
+mod records;
+mod reply;
+mod session;
+mod testing;
+
+pub use assistant::{Assistant, open_assistant};
+pub use cancel::CancelToken;
+pub use error::{AloeError, Result};
+pub use model_file::{MemoryEstimate, ModelInfo, estimate_memory};
+pub use params::{
+    Adapter, AssistantParams, ConversationChoice, Durability, EmbedderParams, EngineParams, FlashAttention, KvType,
+    OnDamage, Overflow, Pooling, ReplyForm, SamplingParams, SessionParams,
+};
+pub use persona::Persona;
+pub use records::{
+    ConversationInfo, Fact, ForgetReport, GenerationStats, ImportReport, LearnReport, Memory, MemoryKind, Origin,
+    Recalled, ReplyState, StopReason, StoredTurn, SupersededFact, Turn, VectorStatus,
+};
+pub use reply::{Reply, ReplyListener};
+pub use session::Session;
+pub use testing::{ScriptParams, ScriptedReply, open_scripted_assistant};
+
+uniffi::setup_scaffolding!();

@@ -1,0 +1,42 @@
+//! Counting tokens: the model's own vocabulary, or words where a script stands in for the model.
+
+use std::sync::Arc;
+
+use super::native::Model;
+use super::template::Segment;
+use super::tokens;
+
+/// What tells how many tokens a text takes.
+#[derive(Debug)]
+pub(super) enum Tokenizer {
+    /// The vocabulary of a loaded model.
+    Model(Arc<Model>),
+    /// A token a word.
+    #[cfg(feature = "testing")]
+    Words,
+}
+
+impl Tokenizer {
+    /// Tokens of a message's content.
+    pub(super) fn count_text(&self, text: &str) -> usize {
+        match self {
+            Self::Model(model) => model.safe().vocab().tokenize(text.as_bytes(), false, false).len(),
+            #[cfg(feature = "testing")]
+            Self::Words => text.split_whitespace().count(),
+        }
+    }
+
+    /// Tokens of a whole prompt.
+    pub(super) fn count_prompt(&self, segments: &[Segment]) -> usize {
+        match self {
+            Self::Model(model) => tokens::tokenize(model, segments, &[]).len(),
+            #[cfg(feature = "testing")]
+            Self::Words => {
+                let text = |segment: &Segment| match segment {
+                    Segment::Control(text) | Segment::Content { text, .. } => self.count_text(text),
+                };
+                segments.iter().map(text).sum()
+            }
+        }
+    }
+}

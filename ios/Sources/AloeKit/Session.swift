@@ -1,0 +1,136 @@
+/// A conversation that can be continued. One reply at a time; several sessions can talk at once.
+public final class Session: Sendable {
+    private let native: NativeSession
+    private let activity: Activity
+    /// The end of the last reply that its reader left: every call waits for it.
+    private let leaving = Locked<Task<Void, Never>?>(nil)
+
+    init(_ native: NativeSession, _ activity: Activity) {
+        self.native = native
+        self.activity = activity
+    }
+
+    /// The conversation that is continued.
+    public var conversation: Int64 { native.conversation() }
+
+    /// The reply to a message. Cold: iterating sends the message.
+    ///
+    /// Cancelling the task that iterates ends the native work within a token and throws `CancellationError` when the
+    /// reply is recorded as far as it got. Leaving the loop early ends it too; the next message waits for that.
+    public func send(_ text: String) -> ReplyEvents {
+        ReplyEvents(session: self, text: text)
+    }
+
+    /// The reply to a message, for callers who would rather be called: `listener` runs on a native thread.
+    ///
+    /// One that throws ends the reply with ``AloeError/callbackFailed(reason:)``. A task that is cancelled ends it when
+    /// the next text comes, not before.
+    public func send(_ text: String, to listener: @escaping @Sendable (String) throws -> Void) async throws -> Turn {
+        await settled()
+        try Task.checkCancellation()
+        activity.replyBegan()
+        defer { activity.replyEnded() }
+        let listening = Listener(listener)
+        let turn = try await withTaskCancellationHandler {
+            try await translated { try await native.sendTo(text: text, listener: listening) }
+        } onCancel: {
+            listening.cancel()
+        }
+        try Task.checkCancellation()
+        return turn
+    }
+
+    /// Whether what the user says from now on is remembered beyond this conversation.
+    public func setRemember(_ remember: Bool) async throws {
+        try await calling { try await native.setRemember(remember: remember) }
+    }
+
+    /// Whether memories are recalled for what the user says from now on.
+    public func setRecall(_ recall: Bool) async throws {
+        try await calling { try await native.setRecall(recall: recall) }
+    }
+
+    /// Draws the tokens of the next replies this way.
+    public func setSampling(_ sampling: SamplingParams) async throws {
+        try await calling { try await native.setSampling(sampling: sampling) }
+    }
+
+    /// Uses these adapters from the next reply on; none clears them.
+    public func setAdapters(_ adapters: [Adapter]) async throws {
+        try await calling { try await native.setAdapters(adapters: adapters) }
+    }
+
+    /// Saves the KV snapshot now, so that the next launch needs no prefill.
+    public func saveSnapshot() async throws {
+        try await calling { try await native.saveSnapshot() }
+    }
+
+    /// Closes from now on; the snapshot is saved on a native thread. A second time does nothing.
+    public func close() {
+        native.beginClose()
+    }
+
+    /// ``close()``, and waits until it is done.
+    public func closeAndWait() async {
+        // A snapshot that cannot be saved only costs the next launch its prefill.
+        try? await native.finishClose()
+    }
+
+    /// Sends a message; sent as a whole, so that no stored message is without a reader of its reply.
+    func begin(_ text: String) async throws -> LiveReply {
+        await settled()
+        try Task.checkCancellation()
+        activity.replyBegan()
+        do {
+            return LiveReply(try await translated { try await native.send(text: text) }, self)
+        } catch {
+            activity.replyEnded()
+            throw error
+        }
+    }
+
+    /// The reply is over and recorded.
+    func ended() {
+        activity.replyEnded()
+    }
+
+    /// Ends a reply that nobody reads any more.
+    func leave(_ reply: NativeReply) {
+        reply.cancel()
+        let end = Task.detached { [self] in
+            _ = try? await reply.finish()
+            ended()
+        }
+        leaving.withLock { $0 = end }
+    }
+
+    /// Waits for the end of a reply that its reader left, which would keep the session busy.
+    private func settled() async {
+        await leaving.withLock { $0 }?.value
+    }
+
+    private func calling<T>(_ call: () async throws -> T) async throws -> T {
+        await settled()
+        return try await translated(call)
+    }
+}
+
+/// Hands text to the app, until the task is cancelled.
+private final class Listener: ReplyListener {
+    private let listener: @Sendable (String) throws -> Void
+    private let isCancelled = Locked(false)
+
+    init(_ listener: @escaping @Sendable (String) throws -> Void) {
+        self.listener = listener
+    }
+
+    func cancel() {
+        isCancelled.withLock { $0 = true }
+    }
+
+    func onText(text: String) throws {
+        // Thrown by the app's side it is no failure: the reply ends and is recorded.
+        if isCancelled.withLock({ $0 }) { throw NativeError.Cancelled }
+        try listener(text)
+    }
+}

@@ -1,0 +1,49 @@
+import AloeKit
+
+/// One answer of a script.
+public struct ScriptedReply: Sendable, Equatable {
+    /// What the stream gives, piece by piece.
+    public var pieces: [String]
+    /// Milliseconds before each piece.
+    public var pieceDelayMs: UInt32
+    /// The error that ends the reply after its pieces.
+    public var failsWith: AloeError?
+
+    public init(_ pieces: [String], pieceDelayMs: UInt32 = 0, failsWith: AloeError? = nil) {
+        self.pieces = pieces
+        self.pieceDelayMs = pieceDelayMs
+        self.failsWith = failsWith
+    }
+}
+
+/// What a scripted assistant is made of.
+public struct Script: Sendable, Equatable {
+    /// Given in this order; after the last, the last again.
+    public var replies: [ScriptedReply]
+    /// File of the memory; without one memory is gone when the assistant is closed.
+    public var memory: String?
+    /// Context window in words, 64 or more.
+    public var nCtx: UInt32
+    /// Whether it behaves as if on a GPU.
+    public var usesGpu: Bool
+    /// What opening does when the memory is damaged.
+    public var onDamage: OnDamage?
+
+    public init(
+        replies: [ScriptedReply], memory: String? = nil, nCtx: UInt32 = 4096, usesGpu: Bool = false,
+        onDamage: OnDamage? = nil
+    ) {
+        self.replies = replies
+        self.memory = memory
+        self.nCtx = nCtx
+        self.usesGpu = usesGpu
+        self.onDamage = onDamage
+    }
+
+    var native: NativeScriptParams {
+        let replies = replies.map {
+            NativeScriptedReply(pieces: $0.pieces, pieceDelayMs: $0.pieceDelayMs, failsWith: $0.failsWith?.native)
+        }
+        return NativeScriptParams(replies: replies, memory: memory, nCtx: nCtx, usesGpu: usesGpu, onDamage: onDamage)
+    }
+}

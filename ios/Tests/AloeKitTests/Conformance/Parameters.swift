@@ -1,0 +1,55 @@
+import AloeKit
+import AloeKitTesting
+
+// The parameters that the steps of a case name.
+
+extension AssistantParams {
+    init(_ step: Step) throws {
+        let engine = EngineParams(
+            model: try step.text("model"), nCtx: step.number("n_ctx").map(UInt32.init) ?? 4096, nThreads: 1,
+            memoryBudgetMib: step.number("memory_budget_mib").map(UInt64.init))
+        self.init(
+            engine: engine, memory: step.optional("memory"), snapshots: step.optional("snapshots"),
+            onDamage: OnDamage(step))
+    }
+}
+
+extension Script {
+    init(_ step: Step) throws {
+        let replies = try step.steps("replies").map { fields in
+            let reply = Step(fields: fields, kept: step.kept)
+            return ScriptedReply(
+                try reply.texts("pieces"), pieceDelayMs: reply.number("delay_ms").map(UInt32.init) ?? 0,
+                failsWith: try reply.optional("fails_with").map(ErrorNames.make))
+        }
+        self.init(
+            replies: replies, memory: step.optional("memory"), nCtx: step.number("n_ctx").map(UInt32.init) ?? 4096,
+            usesGpu: step.flag("uses_gpu"), onDamage: OnDamage(step))
+    }
+}
+
+extension OnDamage {
+    init(_ step: Step) {
+        self = step.optional("on_damage") == "quarantine" ? .quarantine : .fail
+    }
+}
+
+extension SessionParams {
+    init(_ step: Step) {
+        self.init(
+            conversation: ConversationChoice(step),
+            sampling: SamplingParams(temperature: 0, repetitionPenalty: 1),
+            maxReplyTokens: step.number("max_reply_tokens").map(UInt32.init) ?? 384,
+            overflow: step.optional("overflow") == "error" ? .error : .dropOldest)
+    }
+}
+
+extension ConversationChoice {
+    init(_ step: Step) {
+        if let id = step.number("conversation") {
+            self = .id(id: id)
+        } else {
+            self = step.optional("conversation") == "new" ? .new : .latest
+        }
+    }
+}
