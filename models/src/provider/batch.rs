@@ -1,0 +1,177 @@
+//! The provider's batch API: half the price for answers within a day.
+//!
+//! Calls wait until nobody adds more, then go up together as one file. A batch that was sent is written down before its
+//! answers are waited for, so a run that was killed meanwhile goes on waiting for it and pays nothing twice.
+
+mod exchange;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use self::exchange::{Exchange, State};
+use super::http::{HttpParams, Sender, body_of};
+use super::journal::request_hash;
+use super::{Answer, Call, Provider};
+use crate::error::{CallFault, Error, Result};
+use crate::preset::ProviderNumbers;
+use crate::run_dir::{AppendLog, read_lines};
+
+type Answered = Result<Answer, CallFault>;
+
+/// A batch under way: which requests it holds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Sent {
+    batch: String,
+    requests: Vec<String>,
+}
+
+/// A model behind a batch API.
+pub(super) struct Batch {
+    model: String,
+    exchange: Arc<Exchange>,
+    shared: Arc<Shared>,
+    numbers: ProviderNumbers,
+}
+
+struct Shared {
+    desk: Mutex<Desk>,
+    changed: Condvar,
+    /// Batches that were sent, for a run that goes on after a kill.
+    sent: Mutex<AppendLog>,
+}
+
+#[derive(Default)]
+struct Desk {
+    /// Requests that wait to be sent: hash → body.
+    waiting: Vec<(String, Value)>,
+    newest: Option<Instant>,
+    answers: HashMap<String, Answered>,
+    /// Requests that are in a batch.
+    under_way: HashMap<String, String>,
+}
+
+impl Batch {
+    /// A batch API at the first address; batches sent by an earlier process are waited for again.
+    pub(super) fn open(params: HttpParams, sent: &Path) -> Result<Self> {
+        let HttpParams { model, addresses, numbers } = params;
+        let earlier: Vec<Sent> = read_lines(sent)?;
+        let (address, key) = addresses.into_iter().next().ok_or_else(|| Error::internal("no address"))?;
+        // The answers of thousands of calls come down as one file.
+        let roomy = ProviderNumbers { max_body_mib: numbers.max_body_mib.max(1024), ..numbers.clone() };
+        let exchange = Arc::new(Exchange::new(Sender::new(&roomy), address, key));
+        let log = AppendLog::open(sent)?;
+        let shared = Arc::new(Shared { desk: Mutex::default(), changed: Condvar::new(), sent: Mutex::new(log) });
+        for batch in earlier {
+            shared.watch(&exchange, &batch, Duration::from_secs(numbers.batch_poll_s));
+        }
+        Ok(Self { model, exchange, shared, numbers })
+    }
+
+    /// Sends what waits, once nobody has added to it for a while or it is full.
+    fn send_if_due(&self, desk: &mut MutexGuard<'_, Desk>) -> Result<(), CallFault> {
+        let linger = Duration::from_secs(self.numbers.batch_linger_s);
+        let due = desk.newest.is_some_and(|newest| newest.elapsed() >= linger);
+        if desk.waiting.is_empty() || !(due || desk.waiting.len() >= self.numbers.batch_max_calls) {
+            return Ok(());
+        }
+        let requests = std::mem::take(&mut desk.waiting);
+        desk.newest = None;
+        let names: Vec<String> = requests.iter().map(|(request, _)| request.clone()).collect();
+        let sent = self.exchange.submit(&requests).and_then(|batch| {
+            let sent = Sent { batch, requests: names.clone() };
+            let mut log = self.shared.sent.lock().unwrap_or_else(PoisonError::into_inner);
+            log.append(&sent).map_err(|_| CallFault::Batch("not written down".to_owned()))?;
+            Ok(sent)
+        });
+        match sent {
+            Ok(sent) => {
+                desk.under_way.extend(names.into_iter().map(|request| (request, sent.batch.clone())));
+                let (shared, exchange) = (Arc::clone(&self.shared), Arc::clone(&self.exchange));
+                let poll = Duration::from_secs(self.numbers.batch_poll_s);
+                std::thread::spawn(move || shared.wait_for(&exchange, &sent, poll));
+                Ok(())
+            }
+            Err(fault) => {
+                desk.answers.extend(names.into_iter().map(|request| (request, Err(fault.clone()))));
+                self.shared.changed.notify_all();
+                Err(fault)
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn watch(self: &Arc<Self>, exchange: &Arc<Exchange>, sent: &Sent, poll: Duration) {
+        let under_way = sent.requests.iter().map(|request| (request.clone(), sent.batch.clone()));
+        self.desk().under_way.extend(under_way);
+        let (shared, exchange, sent) = (Arc::clone(self), Arc::clone(exchange), sent.clone());
+        std::thread::spawn(move || shared.wait_for(&exchange, &sent, poll));
+    }
+
+    /// Asks for the batch's state until it has ended, then hands out its answers.
+    fn wait_for(&self, exchange: &Exchange, sent: &Sent, poll: Duration) {
+        let outcome = loop {
+            match exchange.state(&sent.batch) {
+                Ok(State::Running) => std::thread::sleep(poll),
+                Ok(State::Ended { output }) => break exchange.answers(&output),
+                Ok(State::Failed(status)) => break Err(CallFault::Batch(status)),
+                Err(fault) if fault.retryable() => std::thread::sleep(poll),
+                Err(fault) => break Err(fault),
+            }
+        };
+        let mut desk = self.desk();
+        for request in &sent.requests {
+            let missing = || Err(CallFault::Batch("ended without this answer".to_owned()));
+            let answer = match &outcome {
+                Ok(answers) => answers.get(request).cloned().unwrap_or_else(missing),
+                Err(fault) => Err(fault.clone()),
+            };
+            desk.under_way.remove(request);
+            desk.answers.insert(request.clone(), answer);
+        }
+        self.changed.notify_all();
+    }
+}
+
+impl Provider for Batch {
+    fn kind(&self) -> &'static str {
+        "batch"
+    }
+
+    fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// A conversation waits for a whole batch at each turn, so very many must go side by side.
+    fn lanes(&self) -> usize {
+        self.numbers.batch_max_calls.min(1000)
+    }
+
+    fn complete(&self, call: &Call<'_>) -> Result<Answer> {
+        let request = request_hash(call);
+        let failed = |fault| Error::Call { host: self.exchange.host(), fault };
+        let mut desk = self.shared.desk();
+        let known = desk.under_way.contains_key(&request) || desk.answers.contains_key(&request);
+        if !known {
+            desk.waiting.push((request.clone(), body_of(&self.model, call, call.schema.is_some())));
+            desk.newest = Some(Instant::now());
+        }
+        loop {
+            if let Some(answer) = desk.answers.remove(&request) {
+                return answer.map(|answer| Answer { model: self.model.clone(), ..answer }).map_err(failed);
+            }
+            self.send_if_due(&mut desk).map_err(failed)?;
+            let waited = self.shared.changed.wait_timeout(desk, Duration::from_millis(200));
+            desk = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
