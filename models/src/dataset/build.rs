@@ -89,3 +89,6 @@ fn pairs(tree: &ConversationTree, ties: Ties) -> Vec<PreferencePair> {
 fn source(tree: &ConversationTree) -> String {
     format!("tree-{}", tree.id)
 }
+
+#[cfg(test)]
+mod properties;
