@@ -49,7 +49,9 @@ impl CallFault {
     pub(crate) fn fatal(&self) -> bool {
         match self {
             Self::KeyRefused(_) | Self::NotFound | Self::Redirected(_) => true,
-            Self::Status { status, .. } => matches!(status, 400..=499) && !self.retryable() && *status != 413,
+            // These three may be the fault of one request, such as a history that is too long.
+            Self::Status { status: 400 | 413 | 422, .. } => false,
+            Self::Status { status, .. } => matches!(status, 400..=499) && !self.retryable(),
             _ => false,
         }
     }

@@ -256,6 +256,9 @@ impl Pool {
     ) -> Result<(), Reason> {
         let newer = (before..self.matrix.len()).map(|member| (member, dot(self.matrix.row(member), row)));
         let nearest = nearest.into_iter().chain(newer).max_by(|a, b| a.1.total_cmp(&b.1));
+        // Rounded, since the last bits of a vector depend on what it was embedded beside, and a resumed run has other
+        // neighbours in its batches.
+        let nearest = nearest.map(|(member, cosine)| (member, (cosine * 1e4).round() / 1e4));
         match nearest {
             Some((member, cosine)) if cosine > growth.numbers.max_cosine => {
                 Err(Reason::Near { cosine, neighbour: format!("{}-{:04}", growth.kind.as_str(), member + 1) })

@@ -28,11 +28,10 @@ pub(super) fn pronoun_of(text: &str) -> Pronoun {
     let words: Vec<_> = lower.split(|c: char| !c.is_alphabetic()).collect();
     let count = |of: &[&str]| words.iter().filter(|word| of.contains(word)).count();
     let (he, she, they) = (count(HE), count(SHE), count(THEY));
-    // A profile of one person often speaks of others as `they`: a subject counts for the person.
-    let subject = |word: &str| words.contains(&word);
-    match (he, she, they) {
+    // `them` alone is of other people.
+    let others = words.iter().filter(|word| **word == "them").count();
+    match (he, she, they - others) {
         (0, 0, 0) => Pronoun::None,
-        (0, 0, _) if subject("they") || !(subject("he") || subject("she")) => Pronoun::They,
         _ if he >= she && he > 0 => Pronoun::He,
         _ if she > 0 => Pronoun::She,
         _ => Pronoun::They,

@@ -21,6 +21,9 @@ use crate::error::{CallFault, Error, Result};
 use crate::preset::ProviderNumbers;
 use crate::run_dir::{AppendLog, read_lines};
 
+/// Questions for a batch's state that may fail in a row; the batch itself is not lost by that.
+const MOST_FAILURES: u32 = 20;
+
 type Answered = Result<Answer, CallFault>;
 
 /// A batch under way: which requests it holds.
@@ -119,12 +122,19 @@ impl Shared {
 
     /// Asks for the batch's state until it has ended, then hands out its answers.
     fn wait_for(&self, exchange: &Exchange, sent: &Sent, poll: Duration) {
+        let mut failures = 0;
         let outcome = loop {
             match exchange.state(&sent.batch) {
-                Ok(State::Running) => std::thread::sleep(poll),
+                Ok(State::Running) => {
+                    failures = 0;
+                    std::thread::sleep(poll);
+                }
                 Ok(State::Ended { output }) => break exchange.answers(&output),
                 Ok(State::Failed(status)) => break Err(CallFault::Batch(status)),
-                Err(fault) if fault.retryable() => std::thread::sleep(poll),
+                Err(fault) if fault.retryable() && failures < MOST_FAILURES => {
+                    failures += 1;
+                    std::thread::sleep(poll);
+                }
                 Err(fault) => break Err(fault),
             }
         };

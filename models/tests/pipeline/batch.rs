@@ -79,7 +79,7 @@ fn answers(file: &str) -> String {
     lines
         .map(|line| {
             let line: Value = serde_json::from_str(line).expect("JSON");
-            let request = Request { path: String::new(), key: None, body: line["body"].to_string().into_bytes() };
+            let request = Request { key: None, body: line["body"].to_string().into_bytes() };
             let body: Value = serde_json::from_str(&completion(&answer(&request), "stop")).expect("JSON");
             let response = json!({ "status_code": 200, "body": body });
             format!("{}\n", json!({ "custom_id": line["custom_id"], "response": response }))

@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 /// A request as it came in.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
-    pub(crate) path: String,
     pub(crate) key: Option<String>,
     pub(crate) body: Vec<u8>,
 }
@@ -101,7 +100,6 @@ fn read_request(stream: &TcpStream) -> Option<Request> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
-    let path = line.split(' ').nth(1)?.to_owned();
     let (mut key, mut len) = (None, 0);
     loop {
         let mut line = String::new();
@@ -115,7 +113,7 @@ fn read_request(stream: &TcpStream) -> Option<Request> {
     }
     let mut body = vec![0; len];
     reader.read_exact(&mut body).ok()?;
-    Some(Request { path, key, body })
+    Some(Request { key, body })
 }
 
 fn act(act: Act, request: &Request, mut stream: TcpStream) {

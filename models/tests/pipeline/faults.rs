@@ -19,7 +19,7 @@ fn one(endpoint: &Endpoint) -> (Run, Ended) {
 #[track_caller]
 fn goes_on_after(acts: Vec<Act>) -> Duration {
     let started = Instant::now();
-    let count = acts.len();
+    let count = acts.iter().filter(|act| !matches!(act, Act::Answer)).count();
     let endpoint = Endpoint::with(acts);
     let (run, ended) = one(&endpoint);
     assert_eq!(ended.succeeded().json()["trees"], 1);
@@ -95,6 +95,7 @@ fn a_key_goes_to_its_own_host_alone() {
     run.aloe(&format!("{ONE} --provider http:gpt@http://localhost:{}/v1", by_name.port)).succeeded();
     assert!(by_name.requests().iter().all(|r| r.key.as_deref() == Some("Bearer sk-of-another-host")));
     for bad in ["http:gpt@http://hub.example/v1", "http:gpt@https://user:canary@hub.example/v1"] {
+        let run = Run::with_personas(1);
         let ended = run.aloe(&format!("{ONE} --provider {bad}")).failed_with("is not an address");
         assert!(!ended.stderr.contains("canary"), "{ended:?}");
     }

@@ -141,6 +141,6 @@ fn killed_pools_end_as_if_nothing_had_happened() {
     let whole = Run::new();
     whole.aloe(line).succeeded();
     let killed = Run::new();
-    killed_until_done(&killed, line, pauses(150, 60));
+    killed_until_done(&killed, line, pauses(300, 250));
     assert_eq!(files(&whole.dir()), files(&killed.dir()));
 }

@@ -130,8 +130,8 @@ proptest! {
         for example in sft(&tree) {
             prop_assert_eq!(example.messages.len(), example.loss_mask.len());
             prop_assert!(alternate(&example.messages) && example.messages.len() % 2 == 0);
-            let users = example.messages.iter().filter(|message| message.role == Speaker::User);
-            let last = users.last().expect("a user message");
+            let mut users = example.messages.iter().filter(|message| message.role == Speaker::User);
+            let last = users.next_back().expect("a user message");
             let place: usize = last.content.trim_start_matches("user-").parse().expect("a number");
             let told: Vec<_> = example.messages.iter().map(|message| message.content.clone()).collect();
             prop_assert_eq!(&told[..told.len() - 1], &walked(&tree, place)[..]);

@@ -68,11 +68,12 @@ pub(super) struct Lease<'a> {
 
 impl Endpoints {
     pub(super) fn new(addresses: Vec<(Address, Option<Token>)>, numbers: &ProviderNumbers) -> Self {
+        let alone = addresses.len() == 1;
         let endpoint = |(address, key)| Endpoint {
             address,
             key,
             structured: AtomicBool::new(true),
-            limits: Mutex::new(Limits::new(numbers)),
+            limits: Mutex::new(Limits::new(numbers, alone)),
         };
         Self {
             endpoints: addresses.into_iter().map(endpoint).collect(),

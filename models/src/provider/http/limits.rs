@@ -91,10 +91,12 @@ pub(super) struct Limits {
     fixed: (bool, bool),
     /// Failures in a row: a server that is gone is asked ever less often, so that the others take its calls.
     failures: u32,
+    /// There is no other endpoint: the caller's own pauses are enough.
+    alone: bool,
 }
 
 impl Limits {
-    pub(super) fn new(numbers: &ProviderNumbers) -> Self {
+    pub(super) fn new(numbers: &ProviderNumbers, alone: bool) -> Self {
         let bucket = |per_min: u64| (per_min > 0).then(|| Bucket::new(per_min, Instant::now()));
         #[expect(clippy::cast_precision_loss, reason = "small counts")]
         let most = numbers.connections as f64;
@@ -107,6 +109,7 @@ impl Limits {
             tokens: bucket(numbers.tokens_per_min),
             fixed: (numbers.requests_per_min > 0, numbers.tokens_per_min > 0),
             failures: 0,
+            alone,
         }
     }
 
@@ -162,7 +165,9 @@ impl Limits {
             }
             Outcome::Failed => {
                 self.allowed = (self.allowed / 2.0).max(1.0);
-                self.pause(now + FAILURE_PAUSE * 2u32.pow(self.failures.min(6)));
+                if !self.alone {
+                    self.pause(now + FAILURE_PAUSE * 2u32.pow(self.failures.min(6)));
+                }
                 self.failures += 1;
             }
         }
@@ -211,7 +216,7 @@ mod tests {
 
     fn limits(set: &[&str]) -> Limits {
         let set: Vec<_> = set.iter().map(|text| (*text).to_owned()).collect();
-        Limits::new(&Preset::resolve("aloe-paper", &set).expect("resolved").provider)
+        Limits::new(&Preset::resolve("aloe-paper", &set).expect("resolved").provider, true)
     }
 
     #[test]
