@@ -1,7 +1,8 @@
 //! The provider's batch API: half the price for answers within a day.
 //!
-//! Calls wait until nobody adds more, then go up together as one file. A batch that was sent is written down before its
-//! answers are waited for, so a run that was killed meanwhile goes on waiting for it and pays nothing twice.
+//! Calls wait until nobody adds more, then go up together as one file. A batch is written down before it is sent, under
+//! a name that goes along with it, and again when the server has named it. So a run that was killed goes on waiting for
+//! what it sent, also when it was killed in the middle of sending, and pays nothing twice.
 
 mod exchange;
 
@@ -27,10 +28,20 @@ const MOST_FAILURES: u32 = 20;
 type Answered = Result<Answer, CallFault>;
 
 /// A batch under way: which requests it holds.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 struct Sent {
     batch: String,
     requests: Vec<String>,
+}
+
+/// A line of the log of batches.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line {
+    /// These requests are about to be sent under this name.
+    Sending { name: String, requests: Vec<String> },
+    /// The server has them as this batch.
+    Sent { name: String, batch: String },
 }
 
 /// A model behind a batch API.
@@ -44,8 +55,8 @@ pub(super) struct Batch {
 struct Shared {
     desk: Mutex<Desk>,
     changed: Condvar,
-    /// Batches that were sent, for a run that goes on after a kill.
-    sent: Mutex<AppendLog>,
+    /// Batches that were sent, for a run that goes on after a kill; and the lines of it.
+    sent: Mutex<(AppendLog, usize)>,
 }
 
 #[derive(Default)]
@@ -62,14 +73,15 @@ impl Batch {
     /// A batch API at the first address; batches sent by an earlier process are waited for again.
     pub(super) fn open(params: HttpParams, sent: &Path) -> Result<Self> {
         let HttpParams { model, addresses, numbers } = params;
-        let earlier: Vec<Sent> = read_lines(sent)?;
+        let earlier: Vec<Line> = read_lines(sent)?;
         let (address, key) = addresses.into_iter().next().ok_or_else(|| Error::internal("no address"))?;
         // The answers of thousands of calls come down as one file.
         let roomy = ProviderNumbers { max_body_mib: numbers.max_body_mib.max(1024), ..numbers.clone() };
         let exchange = Arc::new(Exchange::new(Sender::new(&roomy), address, key));
         let log = AppendLog::open(sent)?;
-        let shared = Arc::new(Shared { desk: Mutex::default(), changed: Condvar::new(), sent: Mutex::new(log) });
-        for batch in earlier {
+        let sent = Mutex::new((log, earlier.len()));
+        let shared = Arc::new(Shared { desk: Mutex::default(), changed: Condvar::new(), sent });
+        for batch in under_way(earlier, &exchange)? {
             shared.watch(&exchange, &batch, Duration::from_secs(numbers.batch_poll_s));
         }
         Ok(Self { model, exchange, shared, numbers })
@@ -85,13 +97,7 @@ impl Batch {
         let requests = std::mem::take(&mut desk.waiting);
         desk.newest = None;
         let names: Vec<String> = requests.iter().map(|(request, _)| request.clone()).collect();
-        let sent = self.exchange.submit(&requests).and_then(|batch| {
-            let sent = Sent { batch, requests: names.clone() };
-            let mut log = self.shared.sent.lock().unwrap_or_else(PoisonError::into_inner);
-            log.append(&sent).map_err(|_| CallFault::Batch("not written down".to_owned()))?;
-            Ok(sent)
-        });
-        match sent {
+        match self.send(&requests, &names) {
             Ok(sent) => {
                 desk.under_way.extend(names.into_iter().map(|request| (request, sent.batch.clone())));
                 let (shared, exchange) = (Arc::clone(&self.shared), Arc::clone(&self.exchange));
@@ -106,6 +112,42 @@ impl Batch {
             }
         }
     }
+}
+
+impl Batch {
+    fn send(&self, requests: &[(String, Value)], names: &[String]) -> Result<Sent, CallFault> {
+        let mut sent = self.shared.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        let (log, lines) = &mut *sent;
+        let hash = blake3::hash(names.concat().as_bytes()).to_hex();
+        let name = format!("{}-{lines}", &hash[..24]);
+        let unwritten = |_| CallFault::Batch("not written down".to_owned());
+        log.append(&Line::Sending { name: name.clone(), requests: names.to_vec() }).map_err(unwritten)?;
+        let batch = self.exchange.submit(&name, requests)?;
+        log.append(&Line::Sent { name, batch: batch.clone() }).map_err(unwritten)?;
+        *lines += 2;
+        Ok(Sent { batch, requests: names.to_vec() })
+    }
+}
+
+/// The batches of an earlier process; one that it was sending when it was killed is looked for at the server.
+fn under_way(lines: Vec<Line>, exchange: &Exchange) -> Result<Vec<Sent>> {
+    let mut sending: HashMap<String, Vec<String>> = HashMap::new();
+    let mut sent = Vec::new();
+    for line in lines {
+        match line {
+            Line::Sending { name, requests } => {
+                sending.insert(name, requests);
+            }
+            Line::Sent { name, batch } => {
+                sent.extend(sending.remove(&name).map(|requests| Sent { batch, requests }));
+            }
+        }
+    }
+    for (name, requests) in sending {
+        let found = exchange.find(&name).map_err(|fault| Error::Call { host: exchange.host(), fault })?;
+        sent.extend(found.map(|batch| Sent { batch, requests }));
+    }
+    Ok(sent)
 }
 
 impl Shared {

@@ -13,6 +13,8 @@ use crate::run::Run;
 struct Api {
     /// Uploaded files, one a batch.
     files: Vec<String>,
+    /// What the batches are called: name of the server, name that came along.
+    named: Vec<(String, Value)>,
     polls: usize,
 }
 
@@ -51,9 +53,14 @@ fn serve(api: &mut Api, mut stream: TcpStream, polls_until_done: usize) {
             api.files.push(String::from_utf8(body).expect("UTF-8"));
             json!({ "id": format!("file-{}", api.files.len() - 1) }).to_string()
         }
+        ["batches?limit=100"] => {
+            let listed: Vec<_> = api.named.iter().map(|(id, data)| json!({ "id": id, "metadata": data })).collect();
+            json!({ "data": listed }).to_string()
+        }
         ["batches"] => {
             let asked: Value = serde_json::from_slice(&body).expect("JSON");
             let file = asked["input_file_id"].as_str().expect("a name").trim_start_matches("file-");
+            api.named.push((format!("batch-{file}"), asked["metadata"].clone()));
             json!({ "id": format!("batch-{file}"), "status": "validating" }).to_string()
         }
         ["batches", batch] => {
@@ -114,7 +121,10 @@ fn a_batch_that_was_sent_before_a_kill_is_waited_for_and_not_sent_again() {
     child.wait().expect("ended");
     assert_eq!(run.aloe(&line).succeeded().json()["trees"], 5);
     let api = api.lock().expect("not poisoned");
-    let ids: Vec<_> = api.files.iter().flat_map(|file| file.lines().filter_map(custom_id)).collect();
+    // A file that was uploaded and never became a batch costs nothing.
+    let begun = api.named.iter().map(|(id, _)| id.trim_start_matches("batch-").parse::<usize>().expect("a number"));
+    let ids: Vec<_> =
+        begun.flat_map(|file| api.files[file].lines().filter_map(custom_id).collect::<Vec<_>>()).collect();
     let unique: std::collections::BTreeSet<_> = ids.iter().collect();
     assert_eq!(ids.len(), unique.len(), "a request was sent twice");
 }

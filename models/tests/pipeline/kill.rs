@@ -93,7 +93,7 @@ fn no_finished_call_is_made_again() {
     // Slow enough to be killed in the middle.
     let slow = || {
         Endpoint::start(|_, _| {
-            std::thread::sleep(Duration::from_millis(4));
+            std::thread::sleep(Duration::from_millis(10));
             Act::Answer
         })
     };
@@ -102,7 +102,7 @@ fn no_finished_call_is_made_again() {
     let killed = Run::with_personas(4);
     // The same address, since it is part of the configuration.
     let before = first.requests().len();
-    let kills = killed_until_done(&killed, &format!("{line} {}", first.spec()), pauses(30, 9));
+    let kills = killed_until_done(&killed, &format!("{line} {}", first.spec()), pauses(25, 4));
     assert_eq!(files(&whole.dir()), files(&killed.dir()));
     let mut asked: HashMap<Vec<u8>, usize> = HashMap::new();
     for request in &first.requests()[before..] {

@@ -34,6 +34,18 @@ struct Named {
 }
 
 #[derive(Deserialize)]
+struct List {
+    data: Vec<Listed>,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    id: String,
+    #[serde(default)]
+    metadata: Option<Value>,
+}
+
+#[derive(Deserialize)]
 struct Status {
     status: String,
     #[serde(default)]
@@ -62,8 +74,8 @@ impl Exchange {
         self.address.host()
     }
 
-    /// Sends these requests; answers with the batch's name.
-    pub(super) fn submit(&self, requests: &[(String, Value)]) -> Result<String, CallFault> {
+    /// Sends these requests under a name of ours; answers with the server's.
+    pub(super) fn submit(&self, name: &str, requests: &[(String, Value)]) -> Result<String, CallFault> {
         let lines: String = requests
             .iter()
             .map(|(request, body)| {
@@ -74,9 +86,19 @@ impl Exchange {
             .collect();
         let kind = format!("multipart/form-data; boundary={BOUNDARY}");
         let file: Named = self.ask("/files", Some((&kind, upload(&lines))))?;
-        let begin = json!({ "input_file_id": file.id, "endpoint": "/v1/chat/completions", "completion_window": "24h" });
+        let begin = json!({
+            "input_file_id": file.id, "endpoint": "/v1/chat/completions", "completion_window": "24h",
+            "metadata": { "aloekit": name },
+        });
         let batch: Named = self.ask("/batches", Some(("application/json", begin.to_string().into_bytes())))?;
         Ok(batch.id)
+    }
+
+    /// The batch that was begun under a name of ours, among the server's newest.
+    pub(super) fn find(&self, name: &str) -> Result<Option<String>, CallFault> {
+        let list: List = self.ask("/batches?limit=100", None)?;
+        let ours = |batch: &Listed| batch.metadata.as_ref().is_some_and(|data| data["aloekit"] == name);
+        Ok(list.data.into_iter().find(ours).map(|batch| batch.id))
     }
 
     pub(super) fn state(&self, batch: &str) -> Result<State, CallFault> {
