@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, HashMap};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::endpoint::{Act, Endpoint};
 use crate::run::{Run, lines_of};
 
 /// Runs `line` again and again, each time killed a little later, until it ends by itself; says how often it was killed.
-fn killed_until_done(run: &Run, line: &str, mut wait: impl FnMut(u32) -> Duration) -> u32 {
+fn killed_until_done(run: &Run, line: &str, mut wait: impl FnMut(u32)) -> u32 {
     for kills in 0.. {
         let mut child = run.command(line).stdout(std::process::Stdio::null()).spawn().expect("started");
-        std::thread::sleep(wait(kills));
+        wait(kills);
         child.kill().expect("SIGKILL");
         let output = child.wait_with_output().expect("ended");
         check_lines(&run.dir());
@@ -70,9 +70,12 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<String>> {
 }
 
 /// Times that are different every run and hit every phase sooner or later.
-fn pauses(from_ms: u64, step_ms: u64) -> impl FnMut(u32) -> Duration {
+fn pauses(from_ms: u64, step_ms: u64) -> impl FnMut(u32) {
     let jitter = u64::from(std::process::id()) % 7;
-    move |kills| Duration::from_millis(from_ms + jitter + step_ms * u64::from(kills % 60) + u64::from(kills / 60) * 100)
+    move |kills| {
+        let wait = from_ms + jitter + step_ms * u64::from(kills % 60) + u64::from(kills / 60) * 100;
+        std::thread::sleep(Duration::from_millis(wait));
+    }
 }
 
 const TREES: &str = "trees --conversations 120 --rounds 3 --seed 5 --branch 1 --provider";
@@ -102,7 +105,13 @@ fn no_finished_call_is_made_again() {
     let killed = Run::with_personas(4);
     // The same address, since it is part of the configuration.
     let before = first.requests().len();
-    let kills = killed_until_done(&killed, &format!("{line} {}", first.spec()), pauses(25, 4));
+    let kills = killed_until_done(&killed, &format!("{line} {}", first.spec()), |_| {
+        // By calls and not by time: how fast the machine is must not decide how often it is killed.
+        let (seen, started) = (first.requests().len(), Instant::now());
+        while first.requests().len() < seen + 17 && started.elapsed() < Duration::from_secs(2) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    });
     assert_eq!(files(&whole.dir()), files(&killed.dir()));
     let mut asked: HashMap<Vec<u8>, usize> = HashMap::new();
     for request in &first.requests()[before..] {
