@@ -91,7 +91,13 @@ fn make(stage: &Stage<'_>, args: &PersonasArgs, start: Start) -> Result<()> {
             output.warn(&format!("{} of {} {}: {why}", report.members, growth.target, plural(kind)));
         }
         let eval = eval_count(kind, numbers).min(members.len().saturating_sub(1));
-        let splits = split(&members, eval, numbers.split_cosine, args.stage.seed, &embed)?;
+        // What the filter lets stand side by side cannot be kept apart here: chains of such neighbours join all.
+        let cosine = numbers.split_cosine.max(numbers.max_cosine);
+        let splits = split(&members, eval, cosine, args.stage.seed, &embed)?;
+        let found = splits.iter().filter(|split| **split == Split::Eval).count();
+        if found < eval {
+            output.warn(&format!("{found} of {eval} {} for evaluation: the rest have near neighbours", plural(kind)));
+        }
         pools.push(numbered(kind, members, &splits));
         reports.push(report);
     }

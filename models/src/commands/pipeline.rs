@@ -1,8 +1,8 @@
 //! What the stages of the pipeline share on the command line: who answers, what it would cost, where it is kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aloekit::memory::{EmbedPurpose, Embedder};
 use serde::Serialize;
@@ -107,7 +107,11 @@ pub(super) fn calls_line(gateway: &Gateway) -> String {
 }
 
 /// An embedder as stages take it.
-pub(super) struct Vectors(Arc<dyn Embedder>);
+pub(super) struct Vectors {
+    embedder: Arc<dyn Embedder>,
+    /// By hash of the text: filter and split ask for the same ones, and a text is embedded once.
+    known: Mutex<HashMap<blake3::Hash, Vec<f32>>>,
+}
 
 impl Vectors {
     /// The embedder of this name, or the default one.
@@ -116,21 +120,25 @@ impl Vectors {
         let files = ModelFiles::new(settings, output)?;
         let embedder = files.embedder(name, settings.chat.onnx_runtime.as_deref(), threads)?;
         let none = || Error::usage("the filter against similar texts needs an embedder", "--embedder NAME");
-        embedder.map(Self).ok_or_else(none)
+        embedder.map(|embedder| Self { embedder, known: Mutex::default() }).ok_or_else(none)
     }
 
     /// One vector of length 1 for each text.
     pub(super) fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>> {
-        let texts: Vec<_> = texts.iter().map(String::as_str).collect();
-        let vectors = self.0.embed(&texts, EmbedPurpose::Document)?;
-        if vectors.len() != texts.len() || vectors.iter().any(|vector| vector.len() != self.0.dimension()) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let hashes: Vec<_> = texts.iter().map(|text| blake3::hash(text.as_bytes())).collect();
+        let new: Vec<_> = texts.iter().zip(&hashes).filter(|(_, hash)| !known.contains_key(*hash)).collect();
+        let words: Vec<_> = new.iter().map(|(text, _)| text.as_str()).collect();
+        let vectors = self.embedder.embed(&words, EmbedPurpose::Document)?;
+        if vectors.len() != new.len() || vectors.iter().any(|vector| vector.len() != self.embedder.dimension()) {
             return Err(Error::internal("the embedder did not give one vector for each text"));
         }
-        Ok(vectors)
+        known.extend(new.iter().map(|(_, hash)| **hash).zip(vectors));
+        Ok(hashes.iter().filter_map(|hash| known.get(hash).cloned()).collect())
     }
 
     /// Names weights and settings.
     pub(super) fn fingerprint(&self) -> &str {
-        self.0.fingerprint()
+        self.embedder.fingerprint()
     }
 }

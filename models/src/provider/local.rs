@@ -38,7 +38,8 @@ impl Local {
     pub(super) fn open(params: &LocalParams) -> Result<Self> {
         let engine = Engine::open(&EngineParams {
             n_ctx: params.ctx,
-            n_sessions: params.sequences.clamp(1, 64),
+            // Each conversation has a sequence for each role; those that wait keep the prompt that they share.
+            n_sessions: (params.sequences * Role::DIALOGUE.len() as u32).clamp(1, 64),
             n_threads: params.threads,
             ..EngineParams::new(&params.file)
         })?;

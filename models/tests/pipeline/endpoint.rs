@@ -103,7 +103,10 @@ fn read_request(stream: &TcpStream) -> Option<Request> {
     let (mut key, mut len) = (None, 0);
     loop {
         let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
+        // The client may be killed here: what has no end is no request.
+        if reader.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
         let Some((name, value)) = line.trim_end().split_once(": ") else { break };
         match name.to_lowercase().as_str() {
             "authorization" => key = Some(value.to_owned()),
