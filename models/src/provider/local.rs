@@ -16,6 +16,9 @@ use super::{Answer, Call, Provider};
 use crate::error::Result;
 use crate::record::{ChatMessage, Speaker};
 
+/// The most that the engine takes.
+const MOST_SEQUENCES: u32 = 64;
+
 /// Which model, and how much of it at once.
 pub(super) struct LocalParams {
     pub(super) file: PathBuf,
@@ -38,14 +41,15 @@ impl Local {
     pub(super) fn open(params: &LocalParams) -> Result<Self> {
         let engine = Engine::open(&EngineParams {
             n_ctx: params.ctx,
-            // Each conversation has a sequence for each role; those that wait keep the prompt that they share.
-            n_sessions: (params.sequences * Role::DIALOGUE.len() as u32).clamp(1, 64),
+            // One conversation keeps what its roles share of their prompts. Many keep no more than they are: attention
+            // runs over idle cells too, and eight conversations with five sequences each were slower than with one.
+            n_sessions: params.sequences.clamp(Role::DIALOGUE.len() as u32, MOST_SEQUENCES),
             n_threads: params.threads,
             ..EngineParams::new(&params.file)
         })?;
         let file = params.file.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let name = format!("{file}-{}", &engine.info().fingerprint[..12]);
-        Ok(Self { engine, name, lanes: params.sequences.clamp(1, 64) as usize, idle: Mutex::default() })
+        Ok(Self { engine, name, lanes: params.sequences.clamp(1, MOST_SEQUENCES) as usize, idle: Mutex::default() })
     }
 
     fn sequence(&self, role: Role) -> Sequence {
