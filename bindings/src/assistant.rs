@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use aloekit::Induction;
 use aloekit::engine::Engine;
 use aloekit::memory::{Embedder, MemoryStore};
 
@@ -72,7 +73,7 @@ pub async fn open_assistant(params: AssistantParams, cancel: Option<Arc<CancelTo
         let memory = MemoryStore::open(memory, embedder.clone())?;
         let engine = Engine::open(&params.engine.into_core())?;
         let snapshots = params.snapshots.map(Into::into);
-        Ok(Assistant::new(aloekit::Assistant::from_parts(engine, memory, snapshots)?, embedder))
+        Ok(Assistant::new(aloekit::Assistant::from_parts(engine, memory, snapshots, Induction::Off)?, embedder))
     })
     .await
 }

@@ -60,7 +60,8 @@ pub async fn open_scripted_assistant(params: ScriptParams) -> Result<Arc<Assista
         let replies = params.replies.into_iter().map(ScriptedReply::into_core).collect();
         let script = Script { replies, n_ctx: params.n_ctx as usize, uses_gpu: params.uses_gpu };
         let snapshots = params.snapshots.map(Into::into);
-        let core = aloekit::Assistant::from_parts(Engine::scripted(script)?, memory, snapshots)?;
+        let core =
+            aloekit::Assistant::from_parts(Engine::scripted(script)?, memory, snapshots, aloekit::Induction::Off)?;
         Ok(Assistant::new(core, Some(embedder)))
     })
     .await

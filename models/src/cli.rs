@@ -1,6 +1,10 @@
 //! The grammar of the command line and its help; nothing is resolved or done here.
 
+mod pipeline;
+
 use std::path::PathBuf;
+
+pub(crate) use pipeline::{DatasetArgs, DatasetFormat, PaperFilesArgs, PersonasArgs, StageArgs, TreesArgs};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -47,6 +51,16 @@ pub(crate) enum Command {
     /// List, fetch, check and remove models
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// Pipeline 1: make a pool of profiles and personalities, and combine them into personas
+    Personas(Box<PersonasArgs>),
+    /// Pipeline 2: let models play conversations between personas and an assistant
+    Trees(Box<TreesArgs>),
+    /// Pipeline 3: turn conversations into a dataset to train on
+    Dataset(DatasetArgs),
+    /// Bring the paper's conversations.jsonl into a run
+    Import(PaperFilesArgs),
+    /// Write a run's conversations in the paper's format
+    Export(PaperFilesArgs),
 }
 
 /// What to do with models.
@@ -356,6 +370,20 @@ mod tests {
             ["aloe memory import", "aloe memory forget", "aloe memory forget --all --id 3", "aloe memory search"]
         {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_pipeline_commands_that_other_programs_rely_on_are_there() {
+        for line in [
+            "aloe personas --run r --profiles 4 --personalities 3 --provider scripted --pool a b --seed 1",
+            "aloe trees --run r --conversations 4 --rounds 3 --provider scripted --role judge=replay:f --json",
+            "aloe dataset --run r --format sft --out d --mix f --mix-ratio 0.5",
+            "aloe dataset --run r --format dpo --out d --dry-run",
+            "aloe import --run r --conversations f",
+            "aloe export --run r --conversations f",
+        ] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
     }
 

@@ -2,7 +2,11 @@
 //!
 //! Owns the exit codes too: 1 is the user's to mend, 2 is ours. Texts carry no token, key or user text.
 
+mod call;
+
 use std::path::PathBuf;
+
+pub(crate) use call::CallFault;
 
 /// What every fallible call of this crate returns.
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
@@ -95,6 +99,40 @@ pub(crate) enum Error {
         source: std::io::Error,
     },
 
+    #[error("{} is in use by another process", path.display())]
+    RunBusy { path: PathBuf },
+
+    #[error("{} is no run directory: {reason}", path.display())]
+    RunUnknown { path: PathBuf, reason: String },
+
+    #[error("the run was begun otherwise: {what}")]
+    RunDiffers { path: PathBuf, what: String },
+
+    #[error("{}:{line} is no record: {reason}", path.display())]
+    RecordInvalid { path: PathBuf, line: u64, reason: String },
+
+    #[error("{stage} has nothing to work on: {reason}")]
+    StageEmpty { stage: &'static str, reason: String, hint: &'static str },
+
+    #[error("{host}: {fault}")]
+    Call {
+        host: String,
+        #[source]
+        fault: CallFault,
+    },
+
+    #[error("{failed} of the last {of} calls failed; the newest because of {host}: {fault}")]
+    TooManyFailures {
+        failed: usize,
+        of: usize,
+        host: String,
+        #[source]
+        fault: CallFault,
+    },
+
+    #[error("{missing} of {of} conversations did not get finished")]
+    Unfinished { missing: usize, of: usize },
+
     #[error(transparent)]
     Core(#[from] aloekit::Error),
 
@@ -157,6 +195,8 @@ impl Error {
             Self::PipMissing { .. } => Some(
                 "install pip (Debian: apt-get install python3-pip), or name another Python with ALOE_PYTHON".to_owned(),
             ),
+            Self::Call { fault, .. } | Self::TooManyFailures { fault, .. } => Some(fault.hint().to_owned()),
+            Self::StageEmpty { hint, .. } => Some((*hint).to_owned()),
             _ => self.fixed_hint().map(str::to_owned),
         }
     }
@@ -181,6 +221,11 @@ impl Error {
             Self::StorageFull { .. } => "free some space, or name another folder with ALOE_CACHE",
             Self::PipFailed { .. } => "check that `python3 -m pip` reaches your package index",
             Self::WheelInvalid { .. } => "check package, version and member in the manifest",
+            Self::RunBusy { .. } => "wait until it has ended, or use another folder",
+            Self::RunUnknown { .. } => "name a new or empty folder with --run",
+            Self::RunDiffers { .. } => "go on with the same flags, or begin another run in a new folder",
+            Self::RecordInvalid { .. } => "correct or remove the line",
+            Self::Unfinished { .. } => "run it again: it goes on where it stopped",
             Self::Io { .. } => "check that the folder exists and may be written",
             Self::Internal { .. } => "this is a defect of aloe: please report it",
             _ => return None,

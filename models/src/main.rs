@@ -4,10 +4,18 @@ mod cache;
 mod catalogue;
 mod cli;
 mod commands;
+mod dataset;
+mod dialogue;
 mod error;
 mod manifest;
 mod output;
+mod persona;
 mod pins;
+mod preset;
+mod provider;
+mod random;
+mod record;
+mod run_dir;
 mod settings;
 mod source;
 mod store;
@@ -42,6 +50,11 @@ fn run(cli: Cli, output: Output) -> Result<()> {
         Command::Chat(args) => commands::chat::run(*args, &settings, output),
         Command::Memory(command) => commands::memory::run(command, &settings, output),
         Command::Models(command) => commands::models::run(command, &settings, output),
+        Command::Personas(args) => commands::personas::run(&args, &settings, output),
+        Command::Trees(args) => commands::trees::run(&args, &settings, output),
+        Command::Dataset(args) => commands::dataset::run(&args, output),
+        Command::Import(args) => commands::paper_files::import(&args, output),
+        Command::Export(args) => commands::paper_files::export(&args, output),
     }
 }
 

@@ -187,6 +187,12 @@ impl Progress {
         }
     }
 
+    /// Says something else in front of the bar.
+    pub(crate) fn say(&mut self, label: String) {
+        self.bar.set_message(label.clone());
+        self.label = label;
+    }
+
     /// Says how many bytes there will be, once it is known.
     pub(crate) fn set_total(&mut self, bytes: u64) {
         self.total = Some(bytes);

@@ -2,6 +2,8 @@
 //!
 //! Commands read `Settings` and never the environment, so that what holds can be seen in one place.
 
+mod keys;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,6 +12,8 @@ use serde::Deserialize;
 use crate::catalogue::Catalogue;
 use crate::cli::{GlobalArgs, KvTypeArg};
 use crate::error::{Error, Result};
+
+pub(crate) use keys::key_of;
 
 /// A model hub's public address; any mirror can take its place through HF_ENDPOINT.
 const DEFAULT_ENDPOINT: &str = "https://huggingface.co";

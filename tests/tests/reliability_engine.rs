@@ -42,6 +42,15 @@ fn question_of(engine: &Engine, tokens: usize) -> Vec<Message> {
 }
 
 #[test]
+fn the_greatest_number_of_sessions_opens_and_answers() {
+    let params = EngineParams { n_sessions: 64, ..engine_params(512) };
+    let engine = Engine::open(&params).expect("it opens, where llama.cpp once ended the process");
+    let sampling = GenerateParams { max_tokens: 2, ..GenerateParams::default() };
+    let reply = engine.sequence().generate(&[Message::user("Hi")], sampling).expect("asked").blocking_finish();
+    assert_eq!(reply.expect("answered").stats.reply_tokens, 2);
+}
+
+#[test]
 fn a_prompt_that_leaves_room_for_one_token_is_answered_and_a_longer_one_is_refused_with_both_sizes() {
     let engine = engine(512);
     let sequence = engine.sequence();

@@ -393,7 +393,8 @@ fn context_params(params: &EngineParams, header: &gguf::Header) -> ContextParams
         n_batch: params.n_batch,
         n_ubatch: params.n_batch.min(512),
         n_seq_max: params.n_sessions + 1, // one spare: where the tail of a shifted conversation waits
-        n_outputs_max: N_OUTPUTS_MAX.max(params.n_sessions),
+        // llama.cpp reserves a row for every sequence, the spare one too, and aborts when fewer may be asked for.
+        n_outputs_max: N_OUTPUTS_MAX.max(params.n_sessions + 1),
         n_threads: params.n_threads.unwrap_or_else(fast_cores),
         kv_type: params.kv_type,
         flash_attention: params.flash_attention,

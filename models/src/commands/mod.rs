@@ -2,6 +2,11 @@
 
 pub(crate) mod chat;
 mod data_folder;
+pub(crate) mod dataset;
 pub(crate) mod memory;
 mod model_files;
 pub(crate) mod models;
+pub(crate) mod paper_files;
+pub(crate) mod personas;
+mod pipeline;
+pub(crate) mod trees;

@@ -1,0 +1,164 @@
+//! What holds for every tree there can be, whatever was answered and however it branches.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::record::{Induced, Node, Opinion, Persona, Revelation, Split, TreeOrigin, Utterance};
+
+/// Stands in every hint and nowhere else.
+const HINT: &str = "HINT";
+
+fn said(text: String) -> Utterance {
+    Utterance { text, writer: None, seed: 0 }
+}
+
+fn opinion() -> impl Strategy<Value = Opinion> {
+    prop_oneof![Just(Opinion::WithHint), Just(Opinion::WithoutHint), Just(Opinion::Unscored)]
+}
+
+fn branch() -> impl Strategy<Value = Branch> {
+    prop_oneof![Just(Branch::Preferred), Just(Branch::Rejected)]
+}
+
+/// A node: from which of the earlier ones it goes on and how, what the judge said, whether the replies are the same.
+type Sketch = (prop::sample::Index, Branch, Branch, Option<(Opinion, Opinion)>, bool);
+
+fn tree(sketches: Vec<Sketch>) -> ConversationTree {
+    let mut nodes: Vec<Node> = Vec::new();
+    for (place, (earlier, followed, chosen, verdict, same)) in sketches.into_iter().enumerate() {
+        let parent = (place > 0).then(|| (earlier.index(place), followed));
+        let hint = Some(format!("{HINT}-{place}"));
+        let rejected = if same { format!("preferred-{place}") } else { format!("rejected-{place}") };
+        nodes.push(Node {
+            parent,
+            user: said(format!("user-{place}")),
+            induced: Induced { profile: hint.clone(), personality: hint, writer: None, seed: 0 },
+            preferred: said(format!("preferred-{place}")),
+            rejected: said(rejected),
+            swapped: false,
+            verdict: verdict.map(|(hint_first, hint_second)| Verdict {
+                hint_first,
+                hint_second,
+                writer: None,
+                seeds: [0; 2],
+            }),
+            chosen,
+        });
+    }
+    let persona = Persona {
+        id: "p".into(),
+        split: Split::Train,
+        profile_id: "a".into(),
+        personality_id: "b".into(),
+        profile: format!("{HINT} profile"),
+        personality: format!("{HINT} personality"),
+        scripted: false,
+    };
+    ConversationTree {
+        id: 1,
+        origin: TreeOrigin::Grown,
+        persona,
+        seed: 0,
+        attempt: 0,
+        writers: Vec::new(),
+        nodes,
+        revelation: Revelation::default(),
+        scripted: false,
+    }
+}
+
+fn trees() -> impl Strategy<Value = ConversationTree> {
+    let verdict = prop::option::of((opinion(), opinion()));
+    let sketch = (any::<prop::sample::Index>(), branch(), branch(), verdict, prop::bool::weighted(0.1));
+    prop::collection::vec(sketch, 1..24).prop_map(tree)
+}
+
+/// The path to a node, found from the root down and not, as the code does, from the node up.
+fn walked(tree: &ConversationTree, wanted: usize) -> Vec<String> {
+    fn down(tree: &ConversationTree, at: usize, wanted: usize, path: &mut Vec<String>) -> bool {
+        path.push(format!("user-{at}"));
+        if at == wanted {
+            return true;
+        }
+        for (place, node) in tree.nodes.iter().enumerate() {
+            if let Some((parent, branch)) = node.parent
+                && parent == at
+            {
+                path.push(tree.nodes[at].reply(branch).to_owned());
+                if down(tree, place, wanted, path) {
+                    return true;
+                }
+                path.pop();
+            }
+        }
+        path.pop();
+        false
+    }
+    let mut path = Vec::new();
+    assert!(down(tree, 0, wanted, &mut path), "every node is reached from the root");
+    path
+}
+
+fn alternate(messages: &[ChatMessage]) -> bool {
+    messages
+        .iter()
+        .enumerate()
+        .all(|(at, message)| message.role == if at % 2 == 0 { Speaker::User } else { Speaker::Assistant })
+}
+
+proptest! {
+    #[test]
+    fn each_pair_stands_on_the_path_that_the_user_answered(tree in trees(), drop in any::<bool>()) {
+        prop_assert!(tree.is_sound());
+        for pair in pairs(&tree, if drop { Ties::Drop } else { Ties::Keep }) {
+            let last = &pair.prompt.last().expect("a message").content;
+            let place: usize = last.trim_start_matches("user-").parse().expect("a user message ends the prompt");
+            let prompt: Vec<_> = pair.prompt.iter().map(|message| message.content.clone()).collect();
+            prop_assert_eq!(prompt, walked(&tree, place));
+            prop_assert!(alternate(&pair.prompt) && pair.prompt.len() % 2 == 1);
+            prop_assert_ne!(&pair.chosen, &pair.rejected);
+            prop_assert_eq!(&pair.chosen[0].content, &tree.nodes[place].preferred.text);
+            prop_assert_eq!(&pair.rejected[0].content, &tree.nodes[place].rejected.text);
+            let tie = tree.nodes[place].verdict.as_ref().is_some_and(Verdict::is_tie);
+            prop_assert!(!(drop && tie));
+        }
+    }
+
+    #[test]
+    fn each_preferred_reply_is_learned_once_and_nothing_else_is(tree in trees()) {
+        let mut learned: Vec<String> = Vec::new();
+        for example in sft(&tree) {
+            prop_assert_eq!(example.messages.len(), example.loss_mask.len());
+            prop_assert!(alternate(&example.messages) && example.messages.len() % 2 == 0);
+            let mut users = example.messages.iter().filter(|message| message.role == Speaker::User);
+            let last = users.next_back().expect("a user message");
+            let place: usize = last.content.trim_start_matches("user-").parse().expect("a number");
+            let told: Vec<_> = example.messages.iter().map(|message| message.content.clone()).collect();
+            prop_assert_eq!(&told[..told.len() - 1], &walked(&tree, place)[..]);
+            for (message, on) in example.messages.iter().zip(&example.loss_mask) {
+                if *on {
+                    prop_assert!(message.role == Speaker::Assistant && message.content.starts_with("preferred-"));
+                    learned.push(message.content.clone());
+                }
+            }
+        }
+        let mut expected: Vec<_> = tree.nodes.iter().map(|node| node.preferred.text.clone()).collect();
+        learned.sort();
+        expected.sort();
+        prop_assert_eq!(learned, expected);
+    }
+
+    #[test]
+    fn nothing_of_the_hint_is_in_any_training_text(tree in trees()) {
+        for form in [Form::Sft, Form::Preference] {
+            let written = serde_json::to_string(&examples(&tree, form, Ties::Keep)).expect("JSON");
+            prop_assert!(!written.contains(HINT));
+        }
+    }
+
+    #[test]
+    fn a_tree_is_read_back_as_it_was_written(tree in trees()) {
+        let written = serde_json::to_string(&tree).expect("JSON");
+        prop_assert_eq!(serde_json::from_str::<ConversationTree>(&written).expect("read"), tree);
+    }
+}
