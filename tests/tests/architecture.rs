@@ -3,80 +3,13 @@
 //! Reads text and runs nothing. A rule that fails is answered in the code it names, or in ARCHITECTURE.md and here
 //! together, never here alone.
 
+mod rooms;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Rooms of the core, and the rooms that each may know beside itself.
-const CORE: &[(&str, &[&str])] = &[
-    ("error", &[]),
-    ("message", &[]),
-    ("prompt", &["error", "message"]),
-    ("engine", &["error", "message"]),
-    ("memory", &["error", "message"]),
-    ("session", &["prompt", "engine", "memory", "error", "message"]),
-];
-
-/// Rooms of the desktop tool. `main` wires all of them and is not listed.
-const MODELS: &[(&str, &[&str])] = &[
-    ("error", &[]),
-    ("manifest", &["error"]),
-    ("output", &["error"]),
-    ("cache", &["error"]),
-    ("pins", &["error"]),
-    ("catalogue", &["manifest", "error"]),
-    ("cli", &["output", "record"]),
-    ("settings", &["catalogue", "cli", "error"]),
-    ("random", &[]),
-    ("record", &[]),
-    ("preset", &["error"]),
-    ("run_dir", &["error"]),
-    ("provider", &["preset", "random", "record", "run_dir", "settings", "source", "error"]),
-    // Stages share records and files; none knows another.
-    ("persona", &["preset", "provider", "random", "record", "run_dir", "error"]),
-    ("dialogue", &["preset", "provider", "random", "record", "run_dir", "error"]),
-    ("dataset", &["preset", "random", "record", "run_dir", "error"]),
-    ("source", &["cache", "manifest", "output", "settings", "error"]),
-    ("store", &["cache", "manifest", "output", "pins", "settings", "source", "error"]),
-    (
-        "commands",
-        &[
-            "cache",
-            "catalogue",
-            "cli",
-            "dataset",
-            "dialogue",
-            "manifest",
-            "output",
-            "persona",
-            "preset",
-            "provider",
-            "random",
-            "record",
-            "run_dir",
-            "settings",
-            "store",
-            "error",
-        ],
-    ),
-];
-
-/// Rooms of the bindings: what carries calls knows nothing of what they are about.
-const BINDINGS: &[(&str, &[&str])] = &[
-    ("bin", &[]),
-    ("error", &[]),
-    ("cancel", &[]),
-    ("calls", &["cancel", "error"]),
-    ("records", &[]),
-    ("params", &["error"]),
-    ("model_file", &["calls", "error", "params"]),
-    ("pump", &["error", "records", "reply"]),
-    ("reply", &["error", "pump", "records"]),
-    ("session", &["assistant", "calls", "error", "params", "pump", "records", "reply"]),
-    ("persona", &["assistant", "calls", "cancel", "error", "records"]),
-    ("assistant", &["calls", "cancel", "error", "model_file", "params", "persona", "session"]),
-    ("testing", &["assistant", "calls", "error", "params"]),
-];
+use rooms::{BINDINGS, CORE, MODELS};
 
 /// The only folder in which `unsafe` may stand.
 const UNSAFE_ROOM: &str = "core/src/engine/native/";

@@ -7,7 +7,7 @@
 
 use rusqlite::Connection;
 
-use super::db::{Fault, Held};
+use super::db::Fault;
 use super::embed::{EmbedPurpose, embed_checked};
 use super::persona::{Memory, MemoryKind};
 use super::{MemoryStore, consolidate, expect_turn_text, forget, memories, vectors, words};
@@ -35,12 +35,20 @@ impl MemoryStore {
     /// [`MAX_TURN_BYTES`](super::MAX_TURN_BYTES), and those of storage: then nothing was changed.
     pub fn edit(&self, id: i64, text: &str) -> Result<EditedMemory> {
         expect_turn_text(text)?;
+        let plan = self.inner.db.with(|held| plan(&held.connection, id, text))?;
+        let (vectors, embedding_failure) = self.vectors_of(&plan);
         let (memory, corrected) = self.inner.db.with(|held| {
             let (memory, corrected) = held.transaction(|tx| {
-                let before = memories::one_with_history(tx, id)?.ok_or(Error::NotFound { what: "memory", id })?;
-                reword(tx, id, text)?;
-                let corrected = correct_others(tx, &before, text)?;
+                // Planned again: the store may have changed while the texts were embedded.
+                for change in self::plan(tx, id, text)? {
+                    change.make(tx)?;
+                    let known = vectors.iter().find(|(made, _)| *made == change);
+                    if let (Some((_, vector)), Some(embedder)) = (known, &self.inner.embedder) {
+                        vectors::store(tx, change.id, embedder.as_ref(), vector)?;
+                    }
+                }
                 forget::note_pending_wipe(tx)?;
+                let corrected = plan.iter().map(|change| change.id).filter(|other| *other != id).collect::<Vec<_>>();
                 Ok((memories::one_with_history(tx, id)?, corrected))
             })?;
             held.index.remove(id);
@@ -50,68 +58,71 @@ impl MemoryStore {
             Ok((memory, corrected))
         })?;
         let memory = memory.ok_or(Error::NotFound { what: "memory", id })?;
-        let changed: Vec<i64> = corrected.iter().copied().chain([id]).collect();
-        let embedding_failure = self.embed_again(&changed).err();
         Ok(EditedMemory { memory, corrected, embedding_failure })
     }
 
-    /// Outside the transaction: a crash in between costs vectors, which `reembed` makes good.
-    fn embed_again(&self, ids: &[i64]) -> Result<()> {
-        let Some(embedder) = self.inner.embedder.as_deref() else { return Ok(()) };
-        let read = |held: &mut Held| ids.iter().map(|id| memories::one_with_history(&held.connection, *id)).collect();
-        let memories: Vec<Option<Memory>> = self.inner.db.with(read)?;
-        let worth = memories.into_iter().flatten().filter(|memory| words::says_something(&memory.text));
-        let batch: Vec<(i64, String)> = worth.map(|memory| (memory.id, memory.text)).collect();
-        if batch.is_empty() {
-            return Ok(());
+    fn vectors_of(&self, plan: &[Change]) -> (Vec<(Change, Vec<f32>)>, Option<Error>) {
+        let Some(embedder) = self.inner.embedder.as_deref() else { return (Vec::new(), None) };
+        let text = |change: &Change| change.text.clone().filter(|text| words::says_something(text));
+        let worth: Vec<(Change, String)> = plan.iter().filter_map(|c| text(c).map(|text| (c.clone(), text))).collect();
+        if worth.is_empty() {
+            return (Vec::new(), None);
         }
-        let texts: Vec<&str> = batch.iter().map(|(_, text)| text.as_str()).collect();
-        let found = embed_checked(embedder, &texts, EmbedPurpose::Document)?;
-        self.inner.db.with(|held| vectors::store_batch(held, embedder, &batch, &found))?;
-        Ok(())
+        let texts: Vec<&str> = worth.iter().map(|(_, text)| text.as_str()).collect();
+        match embed_checked(embedder, &texts, EmbedPurpose::Document) {
+            Ok(found) => (worth.into_iter().map(|(change, _)| change).zip(found).collect(), None),
+            Err(error) => (Vec::new(), Some(error)),
+        }
     }
 }
 
-fn reword(tx: &Connection, id: i64, text: &str) -> Result<(), Fault> {
-    memories::reword(tx, id, text)?;
-    tx.execute("DELETE FROM vectors WHERE memory = ?1", [id])?;
-    Ok(())
+/// What an edit does to one memory: another text, or, without one, the turn no longer states it.
+#[derive(Debug, Clone, PartialEq)]
+struct Change {
+    id: i64,
+    turn: i64,
+    text: Option<String>,
 }
 
-fn correct_others(tx: &Connection, before: &Memory, text: &str) -> Result<Vec<i64>, Fault> {
-    let mut corrected = Vec::new();
+impl Change {
+    fn make(&self, tx: &Connection) -> Result<(), Fault> {
+        match &self.text {
+            Some(text) => {
+                memories::reword(tx, self.id, text)?;
+                tx.execute("DELETE FROM vectors WHERE memory = ?1", [self.id])?;
+                Ok(())
+            }
+            None => consolidate::withdraw(tx, self.id, self.turn),
+        }
+    }
+}
+
+fn plan(connection: &Connection, id: i64, text: &str) -> Result<Vec<Change>, Fault> {
+    let before = memories::one_with_history(connection, id)?.ok_or(Error::NotFound { what: "memory", id })?;
+    let mut changes = vec![Change { id, turn: before.turn, text: Some(text.to_owned()) }];
     let same_author = |other: &Memory| other.id != before.id && other.origin == before.origin;
-    for other in memories::of_turn(tx, before.turn)?.into_iter().filter(same_author) {
-        let is_corrected = match (before.kind, other.kind) {
-            (MemoryKind::Episode, MemoryKind::Episode) => false,
-            (MemoryKind::Episode, _) => correct_fact(tx, &other, before, text)?,
-            (_, MemoryKind::Episode) => correct_turn(tx, &other, before, text)?,
-            _ => false,
+    for other in memories::of_turn(connection, before.turn)?.into_iter().filter(same_author) {
+        let corrected = match (before.kind, other.kind) {
+            (MemoryKind::Episode, MemoryKind::Episode) => None,
+            (MemoryKind::Episode, _) => corrected_fact(&other, &before, text),
+            (_, MemoryKind::Episode) => corrected_turn(&other, &before, text).map(Some),
+            _ => None,
         };
-        if is_corrected {
-            corrected.push(other.id);
-        }
+        changes.extend(corrected.map(|text| Change { id: other.id, turn: other.turn, text }));
     }
-    Ok(corrected)
+    Ok(changes)
 }
 
 /// A fact that says all that its turn said says what the turn says now; one that the turn no longer says is gone.
-fn correct_fact(tx: &Connection, fact: &Memory, before: &Memory, text: &str) -> Result<bool, Fault> {
+fn corrected_fact(fact: &Memory, before: &Memory, text: &str) -> Option<Option<String>> {
     if text.contains(fact.text.trim()) {
-        return Ok(false);
+        return None;
     }
-    if fact.text.trim() == before.text.trim() {
-        reword(tx, fact.id, text)?;
-    } else {
-        consolidate::withdraw(tx, fact.id, fact.turn)?;
-    }
-    Ok(true)
+    Some((fact.text.trim() == before.text.trim()).then(|| text.to_owned()))
 }
 
 /// The words of the fact, where the turn's memory says them, give way to the new ones.
-fn correct_turn(tx: &Connection, turn: &Memory, before: &Memory, text: &str) -> Result<bool, Fault> {
+fn corrected_turn(turn: &Memory, before: &Memory, text: &str) -> Option<String> {
     let said = [before.text.trim(), before.words.trim()].into_iter().find(|words| turn.text.contains(words));
-    let Some(said) = said.filter(|said| !said.is_empty()) else { return Ok(false) };
-    reword(tx, turn.id, &turn.text.replacen(said, text.trim(), 1))?;
-    Ok(true)
+    said.filter(|said| !said.is_empty()).map(|said| turn.text.replacen(said, text.trim(), 1))
 }

@@ -95,8 +95,25 @@ fn read(model: &Model, message: &UserMessage) -> [Read; 2] {
 fn around_instructions(read: &Read, template: BuiltIn) -> (String, String) {
     let (before, after) = read.text.split_once(SYSTEM).expect("the instructions are read");
     assert!(!after.contains(SYSTEM));
+    let after = beyond_facts(after);
     let mark = if template == BuiltIn::Gemma { 2 } else { 8 };
     (before.to_owned(), after.chars().take(mark).collect())
+}
+
+/// What comes after the facts that the user stated, if some stand in the instructions: each is one quotation.
+fn beyond_facts(after: &str) -> &str {
+    let Some((_, mut rest)) = after
+        .strip_prefix("\n\nWhat the user said of themselves before.")
+        .and_then(|frame| frame.split_once("where they matter."))
+    else {
+        return after;
+    };
+    while let Some(quotation) = rest.strip_prefix("\n- \"") {
+        let (words, beyond) = quotation.split_once('"').expect("a quotation ends");
+        assert!(!words.contains(char::is_control), "{words}");
+        rest = beyond;
+    }
+    rest
 }
 
 fn check_block(id: &str, read: &Read, template: BuiltIn) {

@@ -1,0 +1,72 @@
+//! Who may import whom.
+
+/// Rooms of the core, and the rooms that each may know beside itself.
+pub(crate) const CORE: &[(&str, &[&str])] = &[
+    ("error", &[]),
+    ("message", &[]),
+    ("prompt", &["error", "message"]),
+    ("engine", &["error", "message"]),
+    ("memory", &["error", "message"]),
+    ("session", &["prompt", "engine", "memory", "error", "message"]),
+];
+
+/// Rooms of the desktop tool. `main` wires all of them and is not listed.
+pub(crate) const MODELS: &[(&str, &[&str])] = &[
+    ("error", &[]),
+    ("manifest", &["error"]),
+    ("output", &["error"]),
+    ("cache", &["error"]),
+    ("pins", &["error"]),
+    ("catalogue", &["manifest", "error"]),
+    ("cli", &["output", "record"]),
+    ("settings", &["catalogue", "cli", "error"]),
+    ("random", &[]),
+    ("record", &[]),
+    ("preset", &["error"]),
+    ("run_dir", &["error"]),
+    ("provider", &["preset", "random", "record", "run_dir", "settings", "source", "error"]),
+    // Stages share records and files; none knows another.
+    ("persona", &["preset", "provider", "random", "record", "run_dir", "error"]),
+    ("dialogue", &["preset", "provider", "random", "record", "run_dir", "error"]),
+    ("dataset", &["preset", "random", "record", "run_dir", "error"]),
+    ("source", &["cache", "manifest", "output", "settings", "error"]),
+    ("store", &["cache", "manifest", "output", "pins", "settings", "source", "error"]),
+    (
+        "commands",
+        &[
+            "cache",
+            "catalogue",
+            "cli",
+            "dataset",
+            "dialogue",
+            "manifest",
+            "output",
+            "persona",
+            "preset",
+            "provider",
+            "random",
+            "record",
+            "run_dir",
+            "settings",
+            "store",
+            "error",
+        ],
+    ),
+];
+
+/// Rooms of the bindings: what carries calls knows nothing of what they are about.
+pub(crate) const BINDINGS: &[(&str, &[&str])] = &[
+    ("bin", &[]),
+    ("error", &[]),
+    ("cancel", &[]),
+    ("calls", &["cancel", "error"]),
+    ("records", &[]),
+    ("params", &["error"]),
+    ("model_file", &["calls", "error", "params"]),
+    ("pump", &["error", "records", "reply"]),
+    ("reply", &["error", "pump", "records"]),
+    ("session", &["assistant", "calls", "error", "params", "pump", "records", "reply"]),
+    ("persona", &["assistant", "calls", "cancel", "error", "records"]),
+    ("assistant", &["calls", "cancel", "error", "model_file", "params", "persona", "session"]),
+    ("testing", &["assistant", "calls", "error", "params"]),
+];
