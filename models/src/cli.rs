@@ -1,10 +1,14 @@
 //! The grammar of the command line and its help; nothing is resolved or done here.
 
 mod pipeline;
+mod training;
 
 use std::path::PathBuf;
 
 pub(crate) use pipeline::{DatasetArgs, DatasetFormat, PaperFilesArgs, PersonasArgs, StageArgs, TreesArgs};
+pub(crate) use training::{
+    AdapterExportArgs, AdapterFormat, ForwardArg, LossArg, QuantizeArg, ScoreArgs, TrainArgs, TrainCommand,
+};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -59,8 +63,13 @@ pub(crate) enum Command {
     Dataset(DatasetArgs),
     /// Bring the paper's conversations.jsonl into a run
     Import(PaperFilesArgs),
-    /// Write a run's conversations in the paper's format
-    Export(PaperFilesArgs),
+    /// Pipeline 4: train an adapter on a model's own GGUF
+    #[command(subcommand)]
+    Train(Box<TrainCommand>),
+    /// Write an adapter for the phone, for PEFT or into its base; or a run's conversations in the paper's format
+    Export(AdapterExportArgs),
+    /// Log-probabilities of given replies
+    Score(ScoreArgs),
 }
 
 /// What to do with models.
@@ -382,6 +391,11 @@ mod tests {
             "aloe dataset --run r --format dpo --out d --dry-run",
             "aloe import --run r --conversations f",
             "aloe export --run r --conversations f",
+            "aloe train sft --base m --data f --out d --preset aloe-small --rank 8 --alpha 16 --lr 1e-4 --epochs 1",
+            "aloe train dpo --base m --data r --out d --beta 0.1 --loss ipo --max-steps 3 --max-tokens 512 --seed 1 --resume --json-log l",
+            "aloe export --adapter d --format gguf --out f",
+            "aloe export --adapter d --format merged --quantize Q4_K_M --out f",
+            "aloe score --model m --adapter a --jsonl f",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }

@@ -133,6 +133,18 @@ pub(crate) enum Error {
     #[error("{missing} of {of} conversations did not get finished")]
     Unfinished { missing: usize, of: usize },
 
+    #[error("{} cannot be the base: {reason}", path.display())]
+    BaseUnfit { path: PathBuf, reason: String },
+
+    #[error("the adapter in {} does not fit: {reason}", path.display())]
+    AdapterUnfit { path: PathBuf, reason: String },
+
+    #[error("training takes about {required_mib} MiB and {available_mib} MiB are available")]
+    TrainingTooLarge { required_mib: u64, available_mib: u64, max_tokens: usize },
+
+    #[error("the loss is no longer a finite number")]
+    LossNotFinite,
+
     #[error(transparent)]
     Core(#[from] aloekit::Error),
 
@@ -197,6 +209,9 @@ impl Error {
             ),
             Self::Call { fault, .. } | Self::TooManyFailures { fault, .. } => Some(fault.hint().to_owned()),
             Self::StageEmpty { hint, .. } => Some((*hint).to_owned()),
+            Self::TrainingTooLarge { max_tokens, .. } => {
+                Some(format!("--max-tokens {max_tokens} takes about half of it; a smaller base or --rank helps too"))
+            }
             _ => self.fixed_hint().map(str::to_owned),
         }
     }
@@ -226,6 +241,9 @@ impl Error {
             Self::RunDiffers { .. } => "go on with the same flags, or begin another run in a new folder",
             Self::RecordInvalid { .. } => "correct or remove the line",
             Self::Unfinished { .. } => "run it again: it goes on where it stopped",
+            Self::AdapterUnfit { .. } => "use a LoRA adapter that was trained on this base",
+            Self::LossNotFinite => "lower --lr or --beta; the newest checkpoint is from before",
+            Self::BaseUnfit { .. } => "train on a dense Llama model; `aloe models list` shows some",
             Self::Io { .. } => "check that the folder exists and may be written",
             Self::Internal { .. } => "this is a defect of aloe: please report it",
             _ => return None,

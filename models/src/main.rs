@@ -7,6 +7,7 @@ mod commands;
 mod dataset;
 mod dialogue;
 mod error;
+mod export;
 mod manifest;
 mod output;
 mod persona;
@@ -19,6 +20,8 @@ mod run_dir;
 mod settings;
 mod source;
 mod store;
+mod train;
+mod weights;
 
 use std::process::ExitCode;
 
@@ -54,7 +57,9 @@ fn run(cli: Cli, output: Output) -> Result<()> {
         Command::Trees(args) => commands::trees::run(&args, &settings, output),
         Command::Dataset(args) => commands::dataset::run(&args, output),
         Command::Import(args) => commands::paper_files::import(&args, output),
-        Command::Export(args) => commands::paper_files::export(&args, output),
+        Command::Train(command) => commands::train::run(&command, &settings, output),
+        Command::Export(args) => commands::export::run(&args, &settings, output),
+        Command::Score(args) => commands::score::run(&args, &settings, output),
     }
 }
 

@@ -22,6 +22,7 @@ pub(crate) struct Preset {
     pub(crate) trees: TreeNumbers,
     pub(crate) dataset: DatasetNumbers,
     pub(crate) provider: ProviderNumbers,
+    pub(crate) train: TrainNumbers,
 }
 
 /// The numbers of `aloe personas`; the preset file says what each is.
@@ -120,6 +121,30 @@ pub(crate) struct ProviderNumbers {
     pub(crate) batch_max_calls: usize,
 }
 
+/// The numbers of `aloe train`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TrainNumbers {
+    pub(crate) rank: usize,
+    pub(crate) alpha: f32,
+    pub(crate) dropout: f32,
+    pub(crate) targets: Vec<String>,
+    pub(crate) lr: f64,
+    pub(crate) schedule: String,
+    pub(crate) warmup_share: f64,
+    pub(crate) weight_decay: f64,
+    pub(crate) max_grad_norm: f64,
+    pub(crate) beta: f64,
+    pub(crate) label_smoothing: f64,
+    pub(crate) accumulation: usize,
+    pub(crate) max_tokens: usize,
+    pub(crate) epochs: usize,
+    pub(crate) max_steps: usize,
+    pub(crate) checkpoint_every: usize,
+    pub(crate) eval_every: usize,
+    pub(crate) max_eval_examples: usize,
+}
+
 impl Preset {
     /// The preset of this name or file, with `set` (`SECTION.NAME=VALUE`) over it.
     ///
@@ -155,6 +180,11 @@ impl Preset {
             ("provider.attempts", provider.attempts),
             ("provider.connections", provider.connections),
             ("provider.failure_window", provider.failure_window),
+            ("train.rank", self.train.rank),
+            ("train.accumulation", self.train.accumulation),
+            ("train.max_tokens", self.train.max_tokens),
+            ("train.epochs", self.train.epochs),
+            ("train.checkpoint_every", self.train.checkpoint_every),
         ];
         if let Some((name, _)) = at_least_one.iter().find(|(_, value)| *value == 0) {
             return Err(Error::usage(format!("{name} must be at least 1"), format!("--set {name}=1")));

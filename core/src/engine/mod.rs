@@ -13,6 +13,7 @@ mod generation;
 mod governor;
 mod native;
 mod params;
+mod quantize;
 mod sampler;
 mod scoring;
 #[cfg(feature = "testing")]
@@ -22,6 +23,7 @@ mod slots;
 mod snapshot;
 mod stream;
 mod text;
+mod token_runs;
 mod tokenizer;
 mod tokens;
 mod worker;
@@ -35,12 +37,14 @@ use tokio::sync::oneshot;
 
 pub use generation::GenerationObserver;
 pub use params::{Constraint, EngineParams, FlashAttention, KvType, SamplingParams};
+pub use quantize::{Quantization, quantize};
 pub use scoring::Score;
 #[cfg(feature = "testing")]
 pub use scripted::{Script, ScriptedReply};
 pub use sequence::Sequence;
 pub use slots::AdapterId;
 pub use stream::{CancelHandle, Generated, GenerationStats, StopReason, TokenStream};
+pub use token_runs::TokenRun;
 
 use crate::error::{Error, Result};
 use crate::message::Message;
@@ -217,6 +221,16 @@ impl Engine {
     /// [`Error::ModelIncompatible`] when the template cannot express them.
     pub fn count_prompt_tokens(&self, messages: &[Message]) -> Result<usize> {
         Ok(self.shared.tokenizer.count_prompt(&self.render(messages)?))
+    }
+
+    /// The tokens of these messages as a prompt has them, told apart by whose they are; no words that ask for a reply
+    /// follow them.
+    ///
+    /// # Errors
+    /// [`Error::ModelIncompatible`] when the template cannot express them.
+    pub fn token_runs(&self, messages: &[Message]) -> Result<Vec<TokenRun>> {
+        let segments = self.shared.template.render(messages, RenderOptions::default())?;
+        self.shared.tokenizer.token_runs(&segments)
     }
 
     /// Log-probability of each continuation as the assistant's answer to these messages, in nats. Dropping the future

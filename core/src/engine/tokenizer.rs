@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use super::native::Model;
 use super::template::Segment;
+use super::token_runs::{self, TokenRun};
 use super::tokens;
+#[cfg(feature = "testing")]
+use crate::error::Error;
+use crate::error::Result;
 
 /// What tells how many tokens a text takes.
 #[derive(Debug)]
@@ -23,6 +27,18 @@ impl Tokenizer {
             Self::Model(model) => model.safe().vocab().tokenize(text.as_bytes(), false, false).len(),
             #[cfg(feature = "testing")]
             Self::Words => text.split_whitespace().count(),
+        }
+    }
+
+    /// The runs of a prompt.
+    pub(super) fn token_runs(&self, segments: &[Segment]) -> Result<Vec<TokenRun>> {
+        match self {
+            Self::Model(model) => Ok(token_runs::token_runs(model, segments)),
+            #[cfg(feature = "testing")]
+            Self::Words => {
+                let reason = "a scripted engine has no vocabulary".to_owned();
+                Err(Error::InvalidInput { what: "engine", reason })
+            }
         }
     }
 

@@ -1,12 +1,16 @@
 //! One file or folder a verb of the command line, and what several of them use of the core.
 
 pub(crate) mod chat;
+mod conversation_tokens;
 mod data_folder;
 pub(crate) mod dataset;
+pub(crate) mod export;
 pub(crate) mod memory;
 mod model_files;
 pub(crate) mod models;
 pub(crate) mod paper_files;
 pub(crate) mod personas;
 mod pipeline;
+pub(crate) mod score;
+pub(crate) mod train;
 pub(crate) mod trees;

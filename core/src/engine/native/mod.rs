@@ -9,10 +9,12 @@
 mod adapter;
 mod context;
 mod model;
+mod quantize;
 
 pub(super) use adapter::Adapter;
 pub(super) use context::{BatchRow, Context, ContextParams, Decoded};
 pub(super) use model::{LoadParams, Model};
+pub(super) use quantize::quantize;
 
 use llama_cpp_2::llama_backend::LlamaBackend;
 use once_cell::sync::OnceCell;

@@ -1,0 +1,287 @@
+//! `aloe train`: a dataset and a base in, an adapter out.
+
+mod data;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use self::data::{DataFiles, LeftOut};
+use super::conversation_tokens::ConversationTokens;
+use super::model_files::ModelFiles;
+use crate::cli::{LossArg, TrainArgs, TrainCommand};
+use crate::dataset::Form;
+use crate::error::{Error, Result};
+use crate::output::{Output, Progress};
+use crate::preset::{Preset, TrainNumbers, numbers_of};
+use crate::run_dir::{Configuration, RunDir, hash_of_file};
+use crate::settings::Settings;
+use crate::train::{
+    Base, Keep, LoraConfig, LoraPlan, Objective, Outcome, PairLoss, PairObjective, Projection, Schedule, StepMetrics,
+    TrainData, TrainFiles, TrainPlan, Trainer, TrainingMemory, Watch, is_begun, largest_batch, read_adapter,
+};
+
+/// The state of a run: configuration, checkpoint, log-probabilities by the reference.
+const STATE: &str = "state";
+
+pub(crate) fn run(command: &TrainCommand, settings: &Settings, output: Output) -> Result<()> {
+    let (args, form) = match command {
+        TrainCommand::Sft(args) => (args, Form::Sft),
+        TrainCommand::Dpo(args) => (args, Form::Preference),
+    };
+    if form == Form::Sft && (args.loss.is_some() || args.beta.is_some()) {
+        return Err(Error::usage("sft has no pairs", "--loss and --beta go with `aloe train dpo`"));
+    }
+    let preset = Preset::resolve(&args.preset, &args.set)?;
+    let numbers = with_flags(preset.train.clone(), args);
+    set_threads(args.threads)?;
+    let path = ModelFiles::new(settings, output)?.chat_model(Some(&args.base))?;
+    let base = Base::open(&path)?;
+    let tokens = ConversationTokens::open(&path)?;
+    let run = RunDir::open(&args.out)?;
+    let state = run.stage(STATE)?.file("");
+    if is_begun(&state) && !args.resume {
+        let reason = format!("{} holds a run that was begun", args.out.display());
+        return Err(Error::usage(reason, "--resume goes on with it; or name another folder"));
+    }
+    let files = data::files(&args.data, args.eval.as_deref(), form, &preset, args.seed, &state)?;
+    let data = read(&files, form, &tokens, &base, &numbers, output)?;
+    let mut plan = plan(args, form, &numbers, &base)?;
+    let memory = fit(&mut plan, &data, &base, tokens.available_mib())?;
+    let (steps, examples) = (plan.steps(data.train.len()), data.train.len());
+    if args.dry_run {
+        return tell_plan(args, &plan, &data, &memory, output);
+    }
+    configuration(args, form, &numbers, &files, &tokens)?.begin(&run.stage(STATE)?, &["checkpoint_every"])?;
+    output.note(&format!(
+        "{examples} examples, {} held out, {steps} steps; about {} MiB",
+        data.held_out.len(),
+        memory.mib()
+    ));
+    let files = TrainFiles {
+        state,
+        out: args.out.clone(),
+        log: args.json_log.clone(),
+        base_name: path.to_string_lossy().into_owned(),
+    };
+    drop(tokens);
+    let mut watch = Shown { bar: output.counter("training", steps as u64), output };
+    let outcome = Trainer::open(&base, &plan, &data, &files, args.resume, &mut watch)?.run(&mut watch)?;
+    drop(watch);
+    tell_outcome(args, &outcome, output)
+}
+
+fn with_flags(mut numbers: TrainNumbers, args: &TrainArgs) -> TrainNumbers {
+    numbers.rank = args.rank.unwrap_or(numbers.rank);
+    numbers.alpha = args.alpha.unwrap_or(numbers.alpha);
+    numbers.beta = args.beta.unwrap_or(numbers.beta);
+    numbers.lr = args.lr.unwrap_or(numbers.lr);
+    numbers.epochs = args.epochs.unwrap_or(numbers.epochs);
+    numbers.max_steps = args.max_steps.unwrap_or(numbers.max_steps);
+    numbers.max_tokens = args.max_tokens.unwrap_or(numbers.max_tokens);
+    numbers
+}
+
+/// The pool that all products and rows are shared out to.
+pub(super) fn set_threads(wanted: Option<usize>) -> Result<()> {
+    let count = wanted.unwrap_or_else(aloekit::engine::threads::performance_core_count).clamp(1, 256);
+    rayon::ThreadPoolBuilder::new().num_threads(count).build_global().map_err(Error::internal)
+}
+
+fn read(
+    files: &DataFiles,
+    form: Form,
+    tokens: &ConversationTokens,
+    base: &Base,
+    numbers: &TrainNumbers,
+    output: Output,
+) -> Result<TrainData> {
+    let _spinner = output.spinner("reading examples");
+    let most = numbers.max_tokens.min(base.shape.n_ctx);
+    let (train, left_out) = data::examples(&files.train, form, tokens, most, usize::MAX)?;
+    tell_left_out(&files.train, &left_out, output);
+    let mut read = TrainData { train, held_out: Vec::new() };
+    if let Some(path) = &files.held_out {
+        let (held_out, left_out) = data::examples(path, form, tokens, most, numbers.max_eval_examples)?;
+        tell_left_out(path, &left_out, output);
+        read.held_out = held_out;
+    }
+    if read.train.is_empty() {
+        let reason = format!("no line of {} can be learned from", files.train.display());
+        let hint = "sft wants messages, or prompt and completion; dpo wants prompt, chosen and rejected";
+        return Err(Error::StageEmpty { stage: "train", reason, hint });
+    }
+    Ok(read)
+}
+
+fn tell_left_out(path: &Path, left_out: &[LeftOut], output: Output) {
+    const SHOWN: usize = 20;
+    for LeftOut { line, reason } in left_out.iter().take(SHOWN) {
+        output.warn(&format!("{}:{line} is left out: {reason}", path.display()));
+    }
+    if left_out.len() > SHOWN {
+        output.warn(&format!("{}: {} lines are left out in all", path.display(), left_out.len()));
+    }
+}
+
+fn plan(args: &TrainArgs, form: Form, numbers: &TrainNumbers, base: &Base) -> Result<TrainPlan> {
+    let wrong = |name: &str, hint: &str| Error::usage(format!("train.{name} makes no sense"), hint.to_owned());
+    let schedule = match numbers.schedule.as_str() {
+        "cosine" => Schedule::Cosine,
+        "constant" => Schedule::Constant,
+        _ => return Err(wrong("schedule", "cosine or constant")),
+    };
+    let known = |name: &String| Projection::ALL.into_iter().find(|projection| projection.peft_name() == name);
+    let targets: Option<Vec<_>> = numbers.targets.iter().map(known).collect();
+    let targets = targets.ok_or_else(|| wrong("targets", "q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj"))?;
+    if !(numbers.lr > 0.0 && numbers.lr < 1.0) || !(numbers.beta > 0.0 && numbers.beta.is_finite()) {
+        return Err(wrong("lr or train.beta", "both are above 0; --lr 2e-4 and --beta 0.1 are common"));
+    }
+    if !(0.0..0.5).contains(&numbers.label_smoothing) || !(0.0..1.0).contains(&numbers.warmup_share) {
+        return Err(wrong("label_smoothing or train.warmup_share", "they lie in 0 to 0.5 and 0 to 1"));
+    }
+    let config = LoraConfig { rank: numbers.rank, alpha: numbers.alpha, dropout: numbers.dropout, targets };
+    let start = args.adapter.as_deref().map(|folder| read_adapter(folder, base)).transpose()?;
+    let lora = match &start {
+        // An adapter that is gone on from keeps its shape; dropout is this run's.
+        Some(start) => LoraPlan::new(&LoraConfig { dropout: numbers.dropout, ..start.plan.config.clone() }, &base.shape)?,
+        None => LoraPlan::new(&config, &base.shape)?,
+    };
+    let loss = match args.loss.unwrap_or(LossArg::Sigmoid) {
+        LossArg::Sigmoid => PairLoss::Sigmoid,
+        LossArg::Ipo => PairLoss::Ipo,
+        LossArg::Hinge => PairLoss::Hinge,
+        LossArg::Robust => PairLoss::Robust,
+    };
+    Ok(TrainPlan {
+        objective: match form {
+            Form::Sft => Objective::Sft,
+            Form::Preference => {
+                Objective::Pairs(PairObjective { loss, beta: numbers.beta, label_smoothing: numbers.label_smoothing })
+            }
+        },
+        lora,
+        start: start.map(|start| start.numbers),
+        lr: numbers.lr,
+        schedule,
+        warmup_share: numbers.warmup_share,
+        weight_decay: numbers.weight_decay,
+        max_grad_norm: numbers.max_grad_norm,
+        accumulation: numbers.accumulation,
+        max_tokens: numbers.max_tokens,
+        epochs: numbers.epochs,
+        max_steps: numbers.max_steps,
+        checkpoint_every: numbers.checkpoint_every,
+        eval_every: numbers.eval_every,
+        seed: args.seed,
+        keep: Keep::Activations,
+    })
+}
+
+/// Keeps activations where the memory is there for them, and refuses what does not fit without them either.
+fn fit(plan: &mut TrainPlan, data: &TrainData, base: &Base, available_mib: u64) -> Result<TrainingMemory> {
+    let (tokens, learned) = largest_batch(plan, data);
+    let mut estimate = None;
+    for keep in [Keep::Activations, Keep::LayerInputs] {
+        let memory = TrainingMemory::estimate(&base.shape, &plan.lora, tokens, learned, keep);
+        plan.keep = keep;
+        if memory.mib() <= available_mib / if keep == Keep::Activations { 2 } else { 1 } {
+            return Ok(memory);
+        }
+        estimate = Some(memory);
+    }
+    let required_mib = estimate.map_or(0, |memory| memory.mib());
+    Err(Error::TrainingTooLarge { required_mib, available_mib, max_tokens: tokens / 2 })
+}
+
+fn configuration(
+    args: &TrainArgs,
+    form: Form,
+    numbers: &TrainNumbers,
+    files: &DataFiles,
+    tokens: &ConversationTokens,
+) -> Result<Configuration> {
+    let mut inputs = BTreeMap::from([
+        ("base".to_owned(), tokens.fingerprint().to_owned()),
+        ("data".to_owned(), hash_of_file(&files.train)?),
+    ]);
+    let adapter = args.adapter.as_ref().map(|folder| folder.join("adapter_model.safetensors"));
+    for (name, path) in [("eval", files.held_out.clone()), ("adapter", adapter)] {
+        if let Some(path) = path {
+            inputs.insert(name.to_owned(), hash_of_file(&path)?);
+        }
+    }
+    let mut numbers = numbers_of(numbers)?;
+    numbers.insert("task".into(), form.as_str().into());
+    numbers.insert("loss".into(), format!("{:?}", args.loss.unwrap_or(LossArg::Sigmoid)).to_lowercase().into());
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    Ok(Configuration { version, seed: args.seed, numbers, roles: BTreeMap::new(), inputs })
+}
+
+fn tell_plan(args: &TrainArgs, plan: &TrainPlan, data: &TrainData, memory: &TrainingMemory, output: Output) -> Result<()> {
+    let steps = plan.steps(data.train.len());
+    let (tokens, alone) = plan.epoch_tokens(data);
+    if args.json {
+        return output.json(&json!({
+            "dry_run": true, "steps": steps, "examples": data.train.len(), "held_out": data.held_out.len(),
+            "epoch_tokens": tokens, "epoch_tokens_one_by_one": alone, "memory_mib": memory.mib(), "memory": memory,
+            "activations_kept": plan.keep == Keep::Activations, "adapter_parameters": plan.lora.len,
+        }));
+    }
+    output.note(&format!("{} examples, {} held out, {steps} steps", data.train.len(), data.held_out.len()));
+    output.note(&format!("{tokens} tokens an epoch; one by one it would be {alone}"));
+    output.note(&format!("about {} MiB; {} numbers are trained", memory.mib(), plan.lora.len));
+    Ok(())
+}
+
+fn tell_outcome(args: &TrainArgs, outcome: &Outcome, output: Output) -> Result<()> {
+    if args.json {
+        output.json(&json!({ "out": args.out, "outcome": outcome }))?;
+    }
+    if let (Some(before), Some(after)) = (&outcome.before, &outcome.after) {
+        let pairs = match (&before.rewards, &after.rewards) {
+            (Some(before), Some(after)) => format!(
+                ", accuracy {:.2} to {:.2}, margin {:.3} to {:.3}",
+                before.accuracies, after.accuracies, before.margins, after.margins
+            ),
+            _ => format!(", token accuracy {:.3} to {:.3}", before.eval_token_accuracy, after.eval_token_accuracy),
+        };
+        output.note(&format!("held out: loss {:.4} to {:.4}{pairs}", before.eval_loss, after.eval_loss));
+    }
+    output.note(&format!("the adapter is in {}; `aloe export` makes it ready for the phone", args.out.display()));
+    Ok(())
+}
+
+/// The live line.
+struct Shown {
+    bar: Progress,
+    output: Output,
+}
+
+impl Watch for Shown {
+    fn step(&mut self, metrics: &StepMetrics, _of: usize) {
+        let rewards = metrics.rewards.as_ref();
+        let pairs = rewards.map(|r| format!(" acc {:.2} margin {:.3}", r.accuracies, r.margins)).unwrap_or_default();
+        self.bar.say(format!("loss {:.4}{pairs} {:.0} tok/s", metrics.loss, metrics.tokens_per_s));
+        self.bar.set(metrics.step as u64);
+    }
+
+    fn stage(&mut self, words: &str) {
+        let _ = self.output;
+        self.bar.say(words.to_owned());
+    }
+}
+
+/// For commands that take an adapter: where a folder of PEFT is meant.
+pub(super) fn is_adapter_folder(path: &Path) -> bool {
+    path.join("adapter_config.json").is_file()
+}
+
+/// The base that an adapter's configuration names.
+pub(super) fn base_of(folder: &Path) -> Option<PathBuf> {
+    let bytes = std::fs::read(folder.join("adapter_config.json")).ok()?;
+    let config: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
+    let path = PathBuf::from(config["base_model_name_or_path"].as_str()?);
+    path.is_file().then_some(path)
+}
