@@ -112,15 +112,22 @@ pub(super) fn dropped(x: &[f32], pair: &Pair, dropout: Option<Dropout>) -> Optio
 /// Adds `scale B A x` to `y`; answers with `A x`, `[tokens, rank]`, for the way back.
 pub(super) fn forward(plan: &LoraPlan, pair: &Pair, numbers: &[f32], x: &[f32], y: &mut [f32]) -> Vec<f32> {
     let (rank, tokens) = (plan.config.rank, x.len() / pair.n_in);
-    let mut a_x = vec![0.0; tokens * rank];
-    let a = Mat::new(&numbers[pair.a.clone()], rank, pair.n_in);
-    multiply(&mut a_x, Mat::new(x, tokens, pair.n_in), a.t(), 1.0, Onto::Replace);
+    let a_x = narrowed(plan, pair, numbers, x);
     let b = Mat::new(&numbers[pair.b.clone()], pair.n_out, rank);
     multiply(y, Mat::new(&a_x, tokens, rank), b.t(), plan.scale(), Onto::Add);
     a_x
 }
 
-/// Adds to the gradients of `A` and `B`; answers with the gradient of their input, `[tokens, in]`.
+/// `A x`, `[tokens, rank]`.
+pub(super) fn narrowed(plan: &LoraPlan, pair: &Pair, numbers: &[f32], x: &[f32]) -> Vec<f32> {
+    let (rank, tokens) = (plan.config.rank, x.len() / pair.n_in);
+    let mut a_x = vec![0.0; tokens * rank];
+    let a = Mat::new(&numbers[pair.a.clone()], rank, pair.n_in);
+    multiply(&mut a_x, Mat::new(x, tokens, pair.n_in), a.t(), 1.0, Onto::Replace);
+    a_x
+}
+
+/// Adds to the gradients of `A` and `B`, and to that of their input, `[tokens, in]`.
 pub(super) fn backward(
     plan: &LoraPlan,
     pair: &Pair,

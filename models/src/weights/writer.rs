@@ -11,7 +11,6 @@ const ALIGNMENT: usize = 32;
 /// A value of the metadata to write.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum WriteValue {
-    U32(u32),
     F32(f32),
     Text(String),
 }
@@ -59,7 +58,6 @@ impl GgufWriter {
     pub(crate) fn set(&mut self, key: &str, value: &WriteValue) {
         put_text(&mut self.metadata, key);
         match value {
-            WriteValue::U32(value) => put(&mut self.metadata, 4, &value.to_le_bytes()),
             WriteValue::F32(value) => put(&mut self.metadata, 6, &value.to_le_bytes()),
             WriteValue::Text(text) => {
                 put(&mut self.metadata, 8, &[]);

@@ -179,7 +179,13 @@ impl Pass<'_> {
         multiply(d_x, Mat::new(d_y, self.tokens, n_out), Mat::new(&matrix, n_out, n_in), 1.0, onto);
         let target = self.lora.and_then(|lora| Some((lora, lora.plan.pair(layer, projection)?)));
         let Some((lora, pair)) = target else { return Ok(()) };
-        match lora::dropped(x, pair, lora.dropout) {
+        let dropped = lora::dropped(x, pair, lora.dropout);
+        // A layer that was computed again stopped before its last product.
+        let again = a_x.is_empty().then(|| {
+            lora::narrowed(lora.plan, pair, lora.numbers, dropped.as_deref().unwrap_or(x))
+        });
+        let a_x = again.as_deref().unwrap_or(a_x);
+        match dropped {
             None => lora::backward(lora.plan, pair, lora.numbers, gradients, (x, a_x, d_y), d_x),
             Some(dropped) => {
                 let mut d_dropped = vec![0.0; d_x.len()];
