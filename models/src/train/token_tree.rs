@@ -59,18 +59,6 @@ impl TokenTree {
         path
     }
 
-    /// Tokens that [`TokenTree::insert`] would add.
-    pub(crate) fn new_tokens(&self, tokens: &[u32]) -> usize {
-        let mut at = 0;
-        for (done, token) in tokens.iter().enumerate() {
-            match self.children.get(&(at, *token)) {
-                Some(child) => at = *child,
-                None => return tokens.len() - done,
-            }
-        }
-        0
-    }
-
     /// Tokens in the tree.
     pub(crate) fn len(&self) -> usize {
         self.nodes.len() - 1
@@ -162,7 +150,6 @@ mod tests {
     fn what_sequences_share_is_there_once() {
         let mut tree = TokenTree::default();
         let first = tree.insert(&[1, 2, 3, 4]);
-        assert_eq!(tree.new_tokens(&[1, 2, 5]), 1);
         let second = tree.insert(&[1, 2, 5]);
         assert_eq!((tree.len(), &first[..2]), (5, &second[..2]));
         let (packed, rows) = tree.pack();

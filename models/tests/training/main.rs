@@ -1,0 +1,5 @@
+//! `aloe train`, `export` and `score` on a real small model: what is learnt, what a kill leaves, what an export says.
+
+mod pipeline;
+mod rows;
+mod workshop;
