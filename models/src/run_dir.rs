@@ -116,6 +116,7 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 /// Replaces a file by what `write` puts into it; nothing is seen of it before it is whole.
 pub(crate) fn replace_with(path: &Path, write: impl FnOnce(&mut File) -> std::io::Result<()>) -> Result<()> {
     let folder = path.parent().ok_or_else(|| Error::internal("a file without a folder"))?;
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, error))?;
     let failed = |error| Error::io(path, error);
     let mut part = tempfile::Builder::new().prefix(".part-").tempfile_in(folder).map_err(failed)?;
