@@ -114,7 +114,7 @@ pub(crate) fn key(step: &Step<'_>) -> Result<Option<Arc<StoreKey>>> {
 
 fn induction(step: &Step<'_>) -> Option<Induction> {
     match step.optional("induction").as_deref() {
-        None => Some(Induction::Off),
+        None | Some("off") => Some(Induction::Off),
         Some("extractive") => Some(Induction::Extractive),
         Some("default") => None,
         Some(other) => panic!("no such induction: {other}"),
