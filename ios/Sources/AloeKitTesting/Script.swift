@@ -17,7 +17,7 @@ public struct ScriptedReply: Sendable, Equatable {
 }
 
 /// What a scripted assistant is made of.
-public struct Script: Sendable, Equatable {
+public struct Script: Sendable {
     /// Given in this order; after the last, the last again.
     public var replies: [ScriptedReply]
     /// File of the memory; without one memory is gone when the assistant is closed.
@@ -28,22 +28,30 @@ public struct Script: Sendable, Equatable {
     public var usesGpu: Bool
     /// What opening does when the memory is damaged.
     public var onDamage: OnDamage?
+    /// The key of the memory; without one it is not encrypted.
+    public var key: StoreKey?
+    /// How what the user says becomes facts; without it automatically.
+    public var induction: Induction?
 
     public init(
         replies: [ScriptedReply], memory: String? = nil, nCtx: UInt32 = 4096, usesGpu: Bool = false,
-        onDamage: OnDamage? = nil
+        onDamage: OnDamage? = nil, key: StoreKey? = nil, induction: Induction? = nil
     ) {
         self.replies = replies
         self.memory = memory
         self.nCtx = nCtx
         self.usesGpu = usesGpu
         self.onDamage = onDamage
+        self.key = key
+        self.induction = induction
     }
 
     var native: NativeScriptParams {
         let replies = replies.map {
             NativeScriptedReply(pieces: $0.pieces, pieceDelayMs: $0.pieceDelayMs, failsWith: $0.failsWith?.native)
         }
-        return NativeScriptParams(replies: replies, memory: memory, nCtx: nCtx, usesGpu: usesGpu, onDamage: onDamage)
+        return NativeScriptParams(
+            replies: replies, memory: memory, nCtx: nCtx, usesGpu: usesGpu, onDamage: onDamage, key: key,
+            induction: induction)
     }
 }
