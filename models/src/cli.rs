@@ -123,6 +123,8 @@ pub(crate) enum MemoryCommand {
     Export(ExportArgs),
     /// Give a vector to every memory that has none of the present embedder
     Reembed(ReembedArgs),
+    /// Encrypt the memory; a key file that is not there is made. Close open chats first
+    Encrypt(StoreArgs),
 }
 
 /// Which memory.
@@ -131,6 +133,9 @@ pub(crate) struct StoreArgs {
     /// The memory's file [default: that of the chat]
     #[arg(long, value_name = "FILE")]
     pub(crate) db: Option<PathBuf>,
+    /// File with the key of an encrypted memory; otherwise ALOE_STORE_KEY or the keyring has it
+    #[arg(long, value_name = "FILE", env = "ALOE_STORE_KEY_FILE")]
+    pub(crate) key_file: Option<PathBuf>,
 }
 
 /// Which memory, and what finds by meaning in it.
@@ -263,6 +268,9 @@ pub(crate) struct ChatArgs {
     /// Folder of memory and conversations [default: aloekit in the user's data folder]
     #[arg(long, value_name = "DIR", env = "ALOE_DATA")]
     pub(crate) data: Option<PathBuf>,
+    /// File with the key of an encrypted memory; otherwise ALOE_STORE_KEY or the keyring has it
+    #[arg(long, value_name = "FILE", env = "ALOE_STORE_KEY_FILE")]
+    pub(crate) key_file: Option<PathBuf>,
     /// Model by name or path of a GGUF file
     #[arg(long, value_name = "NAME_OR_PATH", env = "ALOE_MODEL")]
     pub(crate) model: Option<String>,
@@ -363,6 +371,7 @@ mod tests {
             "aloe memory export --db d --out f",
             "aloe memory edit --db d --id 3 --text t",
             "aloe memory pin --db d --id 3",
+            "aloe memory encrypt --db d --key-file k",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }

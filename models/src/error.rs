@@ -227,6 +227,9 @@ impl Error {
             Self::RecordInvalid { .. } => "correct or remove the line",
             Self::Unfinished { .. } => "run it again: it goes on where it stopped",
             Self::Io { .. } => "check that the folder exists and may be written",
+            Self::Core(aloekit::Error::WrongKey { .. }) => {
+                "--key-file FILE or ALOE_STORE_KEY names the key; `aloe memory encrypt` encrypts a plain memory"
+            }
             Self::Internal { .. } => "this is a defect of aloe: please report it",
             _ => return None,
         })

@@ -9,4 +9,5 @@ pub(crate) mod models;
 pub(crate) mod paper_files;
 pub(crate) mod personas;
 mod pipeline;
+mod store_key;
 pub(crate) mod trees;
