@@ -66,7 +66,7 @@ impl Assistant {
 #[uniffi::export]
 pub async fn open_assistant(params: AssistantParams, cancel: Option<Arc<CancelToken>>) -> Result<Arc<Assistant>> {
     calls::run(cancel, move || {
-        let memory = store::memory_params(params.memory, params.key.as_deref(), params.on_damage, params.durability);
+        let memory = store::memory_params(params.memory, params.key.as_deref(), params.on_damage, params.durability)?;
         let embedder = params.embedder.map(EmbedderParams::open).transpose()?;
         let core = aloekit::Assistant::open(aloekit::AssistantParams {
             engine: params.engine.into_core(),
@@ -115,7 +115,7 @@ impl Assistant {
     /// [`AloeError::InvalidInput`] for a memory without a key; those of storage: then the old key holds.
     pub async fn rekey(&self, key: Arc<StoreKey>) -> Result<()> {
         let core = self.opened.parts()?.core;
-        calls::run(None, move || Ok(core.rekey(key.core())?)).await
+        calls::run(None, move || Ok(core.rekey(key.core()?)?)).await
     }
 
     /// What is known of the user, and their rights over it.

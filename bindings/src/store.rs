@@ -13,23 +13,24 @@ use crate::{Result, calls};
 /// An object, so that printing parameters shows no byte of it. Wiped from this library's memory when nobody holds it any
 /// more; the bytes that it was made of are the app's to wipe.
 #[derive(Debug, uniffi::Object)]
-pub struct StoreKey(memory::StoreKey);
+pub struct StoreKey(Result<memory::StoreKey>);
 
 #[uniffi::export]
 impl StoreKey {
-    /// A key of these bytes, which are the key itself and no password.
-    ///
-    /// # Errors
-    /// [`AloeError::InvalidInput`](crate::AloeError::InvalidInput) when they are not 32.
+    /// A key of these bytes, which are the key itself and no password. Where they are not 32, every call that takes it
+    /// ends with [`AloeError::InvalidInput`](crate::AloeError::InvalidInput).
+    // Refused there and not here: the Swift of a constructor that throws names the error as it was before it was renamed
+    // (uniffi 0.32).
     #[uniffi::constructor]
-    pub fn new(bytes: Vec<u8>) -> Result<Self> {
-        Ok(Self(memory::StoreKey::from_slice(&Zeroizing::new(bytes))?))
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(memory::StoreKey::from_slice(&Zeroizing::new(bytes)).map_err(Into::into))
     }
 }
 
 impl StoreKey {
-    pub(crate) fn core(&self) -> &memory::StoreKey {
-        &self.0
+    pub(crate) fn core(&self) -> Result<&memory::StoreKey> {
+        self.0.as_ref().map_err(Clone::clone)
     }
 }
 
@@ -41,7 +42,7 @@ impl StoreKey {
 /// [`AloeError::StorageLocked`](crate::AloeError::StorageLocked) while it is open; those of storage.
 #[uniffi::export]
 pub async fn encrypt_store(path: String, key: Arc<StoreKey>) -> Result<()> {
-    calls::run(None, move || Ok(memory::encrypt_store(Path::new(&path), key.core())?)).await
+    calls::run(None, move || Ok(memory::encrypt_store(Path::new(&path), key.core()?)?)).await
 }
 
 /// What opening does with a damaged store.
@@ -68,10 +69,10 @@ pub(crate) fn memory_params(
     key: Option<&StoreKey>,
     on_damage: Option<OnDamage>,
     durability: Option<Durability>,
-) -> MemoryParams {
-    MemoryParams {
+) -> Result<MemoryParams> {
+    Ok(MemoryParams {
         path: path.map_or(StorePath::InMemory, |path| StorePath::File(path.into())),
-        key: key.map(|key| key.core().clone()),
+        key: key.map(StoreKey::core).transpose()?.cloned(),
         on_damage: match on_damage {
             Some(OnDamage::Fail) | None => memory::OnDamage::Fail,
             Some(OnDamage::Quarantine) => memory::OnDamage::Quarantine,
@@ -81,5 +82,5 @@ pub(crate) fn memory_params(
             Some(Durability::PowerLoss) => memory::Durability::PowerLoss,
         },
         ..MemoryParams::in_memory()
-    }
+    })
 }

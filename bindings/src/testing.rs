@@ -26,7 +26,7 @@ pub struct ScriptedReply {
 }
 
 /// What a scripted assistant is made of.
-#[derive(Debug, Clone, uniffi::Record)]
+#[derive(Debug, Clone, PartialEq, uniffi::Record)]
 pub struct ScriptParams {
     /// Given in this order; after the last, the last again.
     pub replies: Vec<ScriptedReply>,
@@ -45,22 +45,20 @@ pub struct ScriptParams {
     /// What opening does when the memory is damaged.
     #[uniffi(default = None)]
     pub on_damage: Option<OnDamage>,
-    /// The key of the memory; without one it is not encrypted.
-    #[uniffi(default = None)]
-    pub key: Option<Arc<StoreKey>>,
     /// How what the user says becomes facts; without it `Automatic`. A script is no model that could read.
     #[uniffi(default = None)]
     pub induction: Option<Induction>,
 }
 
-/// An assistant that answers from a script. Its memory is the real one, with an embedder that knows spelling only.
+/// An assistant that answers from a script. Its memory is the real one, encrypted if it has a key, with an embedder that
+/// knows spelling only.
 ///
 /// # Errors
 /// [`AloeError::InvalidInput`] for an empty script; those of storage.
 #[uniffi::export]
-pub async fn open_scripted_assistant(params: ScriptParams) -> Result<Arc<Assistant>> {
+pub async fn open_scripted_assistant(params: ScriptParams, key: Option<Arc<StoreKey>>) -> Result<Arc<Assistant>> {
     calls::run(None, move || {
-        let memory = store::memory_params(params.memory, params.key.as_deref(), params.on_damage, None);
+        let memory = store::memory_params(params.memory, key.as_deref(), params.on_damage, None)?;
         let embedder: Arc<dyn Embedder> = Arc::new(HashingEmbedder::new(DIMENSION));
         let memory = MemoryStore::open(memory, Some(Arc::clone(&embedder)))?;
         let replies = params.replies.into_iter().map(ScriptedReply::into_core).collect();

@@ -16,8 +16,8 @@ public final class Assistant: Sendable {
     }
 
     /// One that answers from a script, for `AloeKitTesting`.
-    package static func openScripted(_ params: NativeScriptParams) async throws -> Assistant {
-        Assistant(try await translated { try await nativeOpenScriptedAssistant(params: params) })
+    package static func openScripted(_ params: NativeScriptParams, key: StoreKey?) async throws -> Assistant {
+        Assistant(try await translated { try await nativeOpenScriptedAssistant(params: params, key: key) })
     }
 
     /// Opens the memory and loads the model. Cancelling the task ends the call at once; what was loaded is freed.

@@ -17,7 +17,7 @@ public struct ScriptedReply: Sendable, Equatable {
 }
 
 /// What a scripted assistant is made of.
-public struct Script: Sendable {
+public struct Script: Sendable, Equatable {
     /// Given in this order; after the last, the last again.
     public var replies: [ScriptedReply]
     /// File of the memory; without one memory is gone when the assistant is closed.
@@ -28,21 +28,18 @@ public struct Script: Sendable {
     public var usesGpu: Bool
     /// What opening does when the memory is damaged.
     public var onDamage: OnDamage?
-    /// The key of the memory; without one it is not encrypted.
-    public var key: StoreKey?
     /// How what the user says becomes facts; without it automatically.
     public var induction: Induction?
 
     public init(
         replies: [ScriptedReply], memory: String? = nil, nCtx: UInt32 = 4096, usesGpu: Bool = false,
-        onDamage: OnDamage? = nil, key: StoreKey? = nil, induction: Induction? = nil
+        onDamage: OnDamage? = nil, induction: Induction? = nil
     ) {
         self.replies = replies
         self.memory = memory
         self.nCtx = nCtx
         self.usesGpu = usesGpu
         self.onDamage = onDamage
-        self.key = key
         self.induction = induction
     }
 
@@ -51,7 +48,6 @@ public struct Script: Sendable {
             NativeScriptedReply(pieces: $0.pieces, pieceDelayMs: $0.pieceDelayMs, failsWith: $0.failsWith?.native)
         }
         return NativeScriptParams(
-            replies: replies, memory: memory, nCtx: nCtx, usesGpu: usesGpu, onDamage: onDamage, key: key,
-            induction: induction)
+            replies: replies, memory: memory, nCtx: nCtx, usesGpu: usesGpu, onDamage: onDamage, induction: induction)
     }
 }

@@ -48,7 +48,7 @@ fn given(key_file: Option<&Path>) -> Result<Option<StoreKey>> {
         let bytes = Zeroizing::new(std::fs::read(file).map_err(|error| Error::io(file, error))?);
         return parse(&bytes, &file.display().to_string()).map(Some);
     }
-    let text = std::env::var_os(VARIABLE).map(|text| Zeroizing::new(text.into_encoded_bytes()));
+    let text: Option<Zeroizing<Vec<u8>>> = std::env::var_os(VARIABLE).map(|text| text.into_encoded_bytes().into());
     text.filter(|text| !text.is_empty()).map(|text| parse(&text, VARIABLE)).transpose()
 }
 

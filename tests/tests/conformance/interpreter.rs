@@ -50,8 +50,8 @@ impl Interpreter {
         let kept = self.kept.clone();
         let step = Step { fields, kept: &kept };
         match step.text("do").as_str() {
-            "open" => self.assistant = Some(open_assistant(assistant_params(&step)?, None).await?),
-            "open_scripted" => self.assistant = Some(open_scripted_assistant(script(&step)?).await?),
+            "open" => self.assistant = Some(open_assistant(assistant_params(&step), None).await?),
+            "open_scripted" => self.assistant = Some(open_scripted_assistant(script(&step), key(&step)).await?),
             "session" => self.session = Some(self.assistant().session(session_params(&step)).await?),
             "send" => self.send(&step).await?,
             "send_to" => self.send_to(&step).await?,
@@ -78,8 +78,8 @@ impl Interpreter {
             }
             "parallel" => self.parallel(&step),
             "settle" => self.assistant().settle().await?,
-            "rekey" => self.assistant().rekey(key(&step)?.expect("a key")).await?,
-            "encrypt" => encrypt_store(step.text("path"), key(&step)?.expect("a key")).await?,
+            "rekey" => self.assistant().rekey(key(&step).expect("a key")).await?,
+            "encrypt" => encrypt_store(step.text("path"), key(&step).expect("a key")).await?,
             "note_files" => self.noted = files(&self.folder),
             "same_files" => assert!(self.noted == files(&self.folder), "bytes were changed: {fields}"),
             "hidden_in_files" => assert_eq!(holding(&self.folder, &step.text("text")), Vec::<PathBuf>::new()),
@@ -232,7 +232,7 @@ async fn kinds(step: &Step<'_>) -> Result<()> {
     let reply = |pieces: &str, fails_with| ScriptedReply { pieces: vec![pieces.into()], piece_delay_ms: 0, fails_with };
     for name in step.texts("fails_with") {
         let replies = vec![reply("so far", Some(make(&name))), reply("fine", None)];
-        let assistant = open_scripted_assistant(ScriptParams { replies, ..script(step)? }).await?;
+        let assistant = open_scripted_assistant(ScriptParams { replies, ..script(step) }, None).await?;
         let session = assistant.session(session_params(step)).await?;
         let error = session.send(typed("go")).await?.finish().await.expect_err("the script says so");
         assert_eq!(name_of(&error), name);

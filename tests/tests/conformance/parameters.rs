@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aloekit_ffi::{
-    Adapter, AssistantParams, ConversationChoice, EngineParams, Induction, OnDamage, Overflow, Result, SamplingParams,
+    Adapter, AssistantParams, ConversationChoice, EngineParams, Induction, OnDamage, Overflow, SamplingParams,
     ScriptParams, ScriptedReply, SessionParams, StoreKey, UserMessage,
 };
 use serde_json::Value;
@@ -27,20 +27,20 @@ pub(crate) fn engine(step: &Step<'_>) -> EngineParams {
     }
 }
 
-pub(crate) fn assistant_params(step: &Step<'_>) -> Result<AssistantParams> {
-    Ok(AssistantParams {
+pub(crate) fn assistant_params(step: &Step<'_>) -> AssistantParams {
+    AssistantParams {
         engine: engine(step),
         memory: step.optional("memory"),
         embedder: None,
         snapshots: step.optional("snapshots"),
         on_damage: on_damage(step),
         durability: None,
-        key: key(step)?,
+        key: key(step),
         induction: induction(step),
-    })
+    }
 }
 
-pub(crate) fn script(step: &Step<'_>) -> Result<ScriptParams> {
+pub(crate) fn script(step: &Step<'_>) -> ScriptParams {
     let reply = |fields: &Value| {
         let reply = Step { fields, kept: step.kept };
         ScriptedReply {
@@ -49,16 +49,15 @@ pub(crate) fn script(step: &Step<'_>) -> Result<ScriptParams> {
             fails_with: reply.optional("fails_with").map(|name| make(&name)),
         }
     };
-    Ok(ScriptParams {
+    ScriptParams {
         replies: step.fields["replies"].as_array().into_iter().flatten().map(reply).collect(),
         memory: step.optional("memory"),
         snapshots: None,
         n_ctx: step.unsigned("n_ctx").unwrap_or(4096),
         uses_gpu: step.flag("uses_gpu"),
         on_damage: on_damage(step),
-        key: key(step)?,
         induction: induction(step),
-    })
+    }
 }
 
 fn on_damage(step: &Step<'_>) -> Option<OnDamage> {
@@ -107,9 +106,9 @@ pub(crate) fn message(step: &Step<'_>) -> UserMessage {
 }
 
 /// The key of so many bytes (32, if nothing is said), each of them the number.
-pub(crate) fn key(step: &Step<'_>) -> Result<Option<Arc<StoreKey>>> {
+pub(crate) fn key(step: &Step<'_>) -> Option<Arc<StoreKey>> {
     let length = step.unsigned("key_length").unwrap_or(32) as usize;
-    step.unsigned("key").map(|byte| StoreKey::new(vec![byte as u8; length]).map(Arc::new)).transpose()
+    step.unsigned("key").map(|byte| Arc::new(StoreKey::new(vec![byte as u8; length])))
 }
 
 fn induction(step: &Step<'_>) -> Option<Induction> {

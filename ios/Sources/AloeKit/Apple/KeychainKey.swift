@@ -12,7 +12,7 @@
         ) throws -> StoreKey {
             var bytes = try kept(query(account, service))
             defer { bytes.resetBytes(in: 0..<bytes.count) }
-            return try StoreKey(bytes)
+            return StoreKey(bytes: bytes)
         }
 
         private static func kept(_ item: [CFString: Any]) throws -> Data {

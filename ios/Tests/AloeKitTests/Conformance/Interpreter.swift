@@ -55,7 +55,7 @@ actor Interpreter {
     private func perform(_ step: Step) async throws {
         switch try step.text("do") {
         case "open": assistant = try await Assistant.open(AssistantParams(step))
-        case "open_scripted": assistant = try await ScriptedAssistant.open(Script(step))
+        case "open_scripted": assistant = try await ScriptedAssistant.open(Script(step), key: step.key())
         case "session": session = try await opened().session(SessionParams(step))
         case "send": try await send(step)
         case "send_to": lastTurn = try await sendTo(talk(), step).turn

@@ -11,7 +11,7 @@ extension AssistantParams {
             memoryBudgetMib: step.number("memory_budget_mib").map(UInt64.init))
         self.init(
             engine: engine, memory: step.optional("memory"), snapshots: step.optional("snapshots"),
-            onDamage: OnDamage(step), key: try step.key(), induction: Induction.from(step))
+            onDamage: OnDamage(step), key: step.key(), induction: try Induction.from(step))
     }
 }
 
@@ -25,8 +25,7 @@ extension Script {
         }
         self.init(
             replies: replies, memory: step.optional("memory"), nCtx: step.number("n_ctx").map(UInt32.init) ?? 4096,
-            usesGpu: step.flag("uses_gpu"), onDamage: OnDamage(step), key: try step.key(),
-            induction: Induction.from(step))
+            usesGpu: step.flag("uses_gpu"), onDamage: OnDamage(step), induction: try Induction.from(step))
     }
 }
 
@@ -38,13 +37,13 @@ extension OnDamage {
 
 extension Step {
     /// The key of so many bytes (32, if nothing is said), each of them the number.
-    func key() throws -> StoreKey? {
+    func key() -> StoreKey? {
         guard let byte = number("key") else { return nil }
-        return try StoreKey(Data(repeating: UInt8(byte), count: Int(number("key_length") ?? 32)))
+        return StoreKey(bytes: Data(repeating: UInt8(byte), count: Int(number("key_length") ?? 32)))
     }
 
     func someKey() throws -> StoreKey {
-        guard let key = try key() else { throw Failure("a step has no key: \(self)") }
+        guard let key = key() else { throw Failure("a step has no key: \(self)") }
         return key
     }
 

@@ -44,7 +44,7 @@ internal class AssistantTest {
                 val flow = assistant.session().send("I play the cello.")
                 assertTrue(assistant.persona.memories().isEmpty())
                 flow.toList()
-                assertEquals(1, assistant.persona.memories().size)
+                assertEquals(listOf("I play the cello."), assistant.persona.memories().filter { it.kind == MemoryKind.EPISODE }.map { it.text })
             }
         }
 

@@ -53,7 +53,7 @@ internal class Interpreter(
     private suspend fun perform(step: Step) {
         when (step.action) {
             "open" -> assistant = Assistant.open(params(step))
-            "open_scripted" -> assistant = ScriptedAssistant.open(script(step))
+            "open_scripted" -> assistant = ScriptedAssistant.open(script(step), step.key())
             "session" -> session = opened.session(sessionParams(step))
             "send" -> send(step)
             "send_to" -> lastTurn = Listening.send(talk, step).turn

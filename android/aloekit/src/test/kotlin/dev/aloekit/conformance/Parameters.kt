@@ -42,7 +42,6 @@ internal fun script(step: Step): ScriptParams {
         nCtx = step.number("n_ctx")?.toUInt() ?: 4096u,
         usesGpu = step.flag("uses_gpu"),
         onDamage = onDamage(step),
-        key = step.key(),
         induction = induction(step),
     )
 }
