@@ -31,18 +31,27 @@ public class LoadGuard(
         settled: suspend () -> Unit = {},
         load: suspend () -> T,
     ): T {
-        withContext(Dispatchers.IO) { begin(model) }
+        // Set in there: cancelled just then, the call ends although the marker is written.
+        var begun = false
         try {
+            withContext(Dispatchers.IO) {
+                begin(model)
+                begun = true
+            }
             return load()
         } finally {
-            // Waited for elsewhere: whoever cancelled is not kept.
-            val ending =
-                unseen.launch {
-                    settled()
-                    end()
-                }
-            if (currentCoroutineContext().isActive) ending.join()
+            if (begun) leave(settled)
         }
+    }
+
+    /** Waits for the end of loading elsewhere: whoever cancelled is not kept. */
+    private suspend fun leave(settled: suspend () -> Unit) {
+        val ending =
+            unseen.launch {
+                settled()
+                end()
+            }
+        if (currentCoroutineContext().isActive) ending.join()
     }
 
     private fun begin(model: String) =
