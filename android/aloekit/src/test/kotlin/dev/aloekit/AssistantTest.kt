@@ -44,7 +44,8 @@ internal class AssistantTest {
                 val flow = assistant.session().send("I play the cello.")
                 assertTrue(assistant.persona.memories().isEmpty())
                 flow.toList()
-                assertEquals(listOf("I play the cello."), assistant.persona.memories().filter { it.kind == MemoryKind.EPISODE }.map { it.text })
+                val said = assistant.persona.memories().filter { it.kind == MemoryKind.EPISODE }
+                assertEquals(listOf("I play the cello."), said.map { it.text })
             }
         }
 
