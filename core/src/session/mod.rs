@@ -175,7 +175,8 @@ impl State {
     }
 }
 
-/// Frees the session again when no reply came of it, be it that the job was never run.
+/// Frees the session again when no reply came of it, be it that the job was never run. Nothing is recorded then that
+/// would let idle reading go on, so this does.
 struct Starting {
     inner: Arc<Inner>,
     done: bool,
@@ -191,6 +192,7 @@ impl Drop for Starting {
     fn drop(&mut self) {
         if !self.done {
             self.inner.busy.store(false, Ordering::SeqCst);
+            self.inner.shared.learning.resume();
         }
     }
 }
@@ -270,6 +272,7 @@ impl Inner {
             stop: state.params.stop.clone(),
             max_tokens: state.params.max_reply_tokens,
             adapters: state.adapters.clone(),
+            may_evict: true,
             observer: Some(Box::new(recorder)),
         };
         let stream = self.sequence.generate(&messages, params)?;
@@ -395,7 +398,7 @@ impl Inner {
     fn save_snapshot(&self) -> Result<()> {
         let Some(snapshots) = &self.shared.snapshots else { return Ok(()) };
         match self.sequence.blocking_snapshot()? {
-            Some(bytes) => snapshots.save(self.conversation().0, &bytes),
+            Some(bytes) => snapshots.save(self.conversation().0, bytes),
             None => Ok(()),
         }
     }
