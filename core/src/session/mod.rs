@@ -111,9 +111,24 @@ impl Session {
         started.await
     }
 
-    /// Whether what the user says from now on is remembered beyond this conversation.
-    pub fn set_remember(&mut self, remember: bool) {
-        self.inner.state().params.remember = remember;
+    /// Whether what the user says is remembered beyond this conversation.
+    #[must_use]
+    pub fn remembers(&self) -> bool {
+        self.inner.state().params.remember
+    }
+
+    /// Whether what the user says from now on is remembered beyond this conversation. The conversation keeps it across
+    /// launches, unlike [`SessionParams::remember`], which is this session's alone.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn set_remember(&mut self, remember: bool) -> Result<()> {
+        let inner = Arc::clone(&self.inner);
+        self.inner.shared.background.run_blocking(move || {
+            inner.shared.memory.set_remembers(inner.conversation(), remember)?;
+            inner.state().params.remember = remember;
+            Ok(())
+        })
     }
 
     /// Whether memories are recalled for what the user says from now on.
@@ -198,7 +213,7 @@ impl Drop for Starting {
 }
 
 impl Inner {
-    fn open(shared: Arc<Shared>, sequence: Sequence, params: SessionParams) -> Result<Self> {
+    fn open(shared: Arc<Shared>, sequence: Sequence, mut params: SessionParams) -> Result<Self> {
         let conversation = match params.conversation {
             Conversation::New => shared.memory.create_conversation()?,
             Conversation::Id(id) => id,
@@ -207,6 +222,7 @@ impl Inner {
                 None => shared.memory.create_conversation()?,
             },
         };
+        params.remember &= shared.memory.remembers(conversation)?;
         let erasures = shared.erasures.load(Ordering::SeqCst);
         let transcript = Transcript::load(&shared.memory, conversation)?;
         let adapters = load_adapters(&shared, &params.adapters)?;
