@@ -58,7 +58,8 @@ impl Assistant {
 }
 
 /// Opens the memory and loads the model, off this thread. A token that is cancelled ends the call at once; what was
-/// loaded is freed, and [`CancelToken::settled`] says when loading is over. No constructor: renaming a type for Kotlin leaves its async constructors out (uniffi 0.32).
+/// loaded is freed, and [`CancelToken::settled`] says when loading is over. No constructor: renaming a type for Kotlin
+/// leaves its async constructors out (uniffi 0.32).
 ///
 /// # Errors
 /// Those of files, of memory ([`AloeError::NotEnoughMemory`] before anything is loaded), of storage,
