@@ -97,7 +97,9 @@ impl Learning {
         match read {
             Ok(report) => report.more,
             Err(error) => {
-                tracing::warn!(%error, "nothing was learnt; it is tried again after the next reply");
+                // An embedder or inducer of the app may quote the text in its error.
+                tracing::warn!("nothing was learnt; it is tried again after the next reply");
+                tracing::debug!(%error, "why nothing was learnt");
                 false
             }
         }
@@ -241,7 +243,8 @@ fn read_while_idle(engine: &Engine, memory: &MemoryStore, turn_taking: &TurnTaki
                 Err(Error::Cancelled | Error::Closed) => break,
                 Err(Error::Busy) => break turn_taking.is_read(pause), // perhaps there is room after the next reply
                 Err(error) => {
-                    tracing::warn!(%error, "the model learnt nothing; it tries again after the next reply");
+                    tracing::warn!("the model learnt nothing; it tries again after the next reply");
+                    tracing::debug!(%error, "why it learnt nothing");
                     break turn_taking.is_read(pause);
                 }
             }
