@@ -106,9 +106,9 @@ fn nobody_without_the_address_sees_a_run_or_rates_in_it() {
     assert_eq!(viewer.get("/", "").0, 403);
     assert_eq!(viewer.get("/?token=0", "").0, 403);
     // A name that was pointed here after the page had loaded.
-    assert_eq!(viewer.get(&page, "host: evil.example\r\n").0, 421);
-    assert_eq!(viewer.get(&page, &format!("host: evil.example:{}\r\n", viewer.port)).0, 421);
-    assert_eq!(viewer.get(&page, "origin: https://evil.example\r\n").0, 403);
+    assert_eq!(viewer.get(&page, "host: cdn.example\r\n").0, 421);
+    assert_eq!(viewer.get(&page, &format!("host: cdn.example:{}\r\n", viewer.port)).0, 421);
+    assert_eq!(viewer.get(&page, "origin: https://cdn.example\r\n").0, 403);
     let key = format!("x-aloe-token: {token}\r\n");
     assert_eq!(viewer.get("/conversation?place=0", &key).0, 200);
     assert_eq!(viewer.get("/conversation?place=0", "").0, 403);
@@ -118,7 +118,7 @@ fn nobody_without_the_address_sees_a_run_or_rates_in_it() {
     let rating = r#"{"conversation":0,"attempt":0,"node":1,"choice":"left","left":"rejected"}"#;
     // A form of another page can send an address with a token in it, and no header of its own.
     assert_eq!(viewer.post(&format!("/rating?token={token}"), "", rating), 403);
-    assert_eq!(viewer.post("/rating", &format!("{key}origin: https://evil.example\r\n"), rating), 403);
+    assert_eq!(viewer.post("/rating", &format!("{key}origin: https://cdn.example\r\n"), rating), 403);
     for bad in ["", "{}", "[1]", &rating.replace("left\",", "middle\","), &"x".repeat(100_000)] {
         assert_eq!(viewer.post("/rating", &key, bad), 400, "{bad:.40}");
     }

@@ -17,7 +17,7 @@
 
   aloe.show = () => {
     for (const name of Object.keys(root)) delete root[name];
-    main.replaceChildren(current.render(root));
+    aloe.put(main, current.render(root));
     document.title = `${aloe.run.run} · ${current.title}`;
     for (const link of top.querySelectorAll("nav a")) {
       if (link.dataset.id === current.id) link.setAttribute("aria-current", "page");

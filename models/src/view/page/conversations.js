@@ -14,6 +14,13 @@
     ["rated", "rated by hand", (row, rated) => rated.has(`${row.id}/${row.attempt}`)],
   ];
 
+  // Imported ones have numbers of their own, beyond 2^40: the file in the upper part and its line in the lower.
+  const numberOf = (row) => {
+    if (!row.imported) return String(row.id);
+    const rest = row.id - 2 ** 40;
+    return `import ${Math.floor(rest / 2 ** 32) + 1}, ${rest % 2 ** 32}`;
+  };
+
   const shownRows = () => {
     const keep = FILTERS.find(([id]) => id === state.filter)[2];
     const rated = new Set(aloe.run.ratings.map((rating) => `${rating.conversation}/${rating.attempt}`));
@@ -135,12 +142,12 @@
       try {
         tree = await aloe.conversation(place);
       } catch (error) {
-        detail.replaceChildren(el("p", { class: "empty" }, `It cannot be shown: ${error.message}`));
+        aloe.put(detail, el("p", { class: "empty" }, `It cannot be shown: ${error.message}`));
         return;
       }
       if (state.place !== place) return;
       if (!tree) {
-        detail.replaceChildren(el("p", { class: "empty" }, "This file does not hold it whole: aloe report --conversations N takes more, aloe view shows all."));
+        aloe.put(detail, el("p", { class: "empty" }, "This file does not hold it whole: aloe report --conversations N takes more, aloe view shows all."));
         return;
       }
       const row = conversations[place];
@@ -150,8 +157,8 @@
       const path = tree.nodes.length ? pathTo(tree, end) : [];
       const leaves = leavesOf(tree);
       root.path = (step) => { if (leaves.length > 1) choose(place, leaves[(leaves.indexOf(end) + step + leaves.length) % leaves.length]); };
-      detail.replaceChildren(
-        el("div", { class: "card persona" }, el("h2", {}, `Conversation ${row.id}`, row.attempt > 0 && el("span", { class: "soft" }, ` attempt ${row.attempt + 1}`)),
+      aloe.put(detail,
+        el("div", { class: "card persona" }, el("h2", {}, `Conversation ${numberOf(row)}`, row.attempt > 0 && el("span", { class: "soft" }, ` attempt ${row.attempt + 1}`)),
           el("p", { class: "chips" }, el("span", { class: "chip" }, tree.persona.id), row.imported && el("span", { class: "chip" }, "imported"), row.scripted && el("span", { class: "chip" }, "by rule"),
             row.rejection && el("span", { class: "chip without" }, `rejected at turn ${row.rejection.turn}: ${row.rejection.reason}`)),
           el("div", { class: "two" }, el("div", {}, el("h4", {}, "Profile"), el("p", { class: "text" }, tree.persona.profile)), el("div", {}, el("h4", {}, "Personality"), el("p", { class: "text" }, tree.persona.personality))),
@@ -162,16 +169,16 @@
     const fill = () => {
       shown = shownRows();
       howMany.textContent = `${aloe.count(shown.length)} of ${aloe.count(conversations.length)}`;
-      list.replaceChildren(...shown.slice(0, LISTED).map(({ row, place }) =>
+      aloe.put(list, shown.slice(0, LISTED).map(({ row, place }) =>
         el("li", { "data-place": place, "aria-current": String(place === state.place), class: row.rejection ? "refused" : "" },
           el("button", { type: "button", onclick: () => choose(place) },
-            el("span", { class: "row-head" }, el("b", {}, `${row.id}`), el("span", { class: "soft" }, aloe.many(row.turns, "turn")),
+            el("span", { class: "row-head" }, el("b", {}, numberOf(row)), el("span", { class: "soft" }, aloe.many(row.turns, "turn")),
               row.swapped > 0 && el("span", { class: "chip without" }, aloe.many(row.swapped, "swap")), row.ties > 0 && el("span", { class: "chip tie" }, aloe.many(row.ties, "tie")),
               row.leaves > 1 && el("span", { class: "chip" }, aloe.many(row.leaves, "path")), row.rejection && el("span", { class: "chip without" }, row.rejection.check)),
             el("span", { class: "row-title" }, row.title)))));
       if (shown.length > LISTED) list.append(el("li", { class: "soft more" }, `and ${aloe.count(shown.length - LISTED)} more: search and filter narrow it down`));
       if (shown.length && !shown.some(({ place }) => place === state.place)) choose(shown[0].place);
-      if (!shown.length) detail.replaceChildren(el("p", { class: "empty" }, "Nothing of this kind."));
+      if (!shown.length) aloe.put(detail, el("p", { class: "empty" }, "Nothing of this kind."));
     };
     let waiting;
     const search = (words) => {

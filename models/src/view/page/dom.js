@@ -4,13 +4,18 @@ const aloe = { sections: [] };
 (() => {
   const SVG = "http://www.w3.org/2000/svg";
 
+  const kept = (children) => children.flat(3).filter((child) => child !== null && child !== undefined && child !== false);
+
+  // Puts these in the place of what a node held.
+  aloe.put = (node, ...children) => node.replaceChildren(...kept(children));
+
   const build = (node, attributes, children) => {
     for (const [name, value] of Object.entries(attributes || {})) {
       if (value === null || value === undefined || value === false) continue;
       if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
       else node.setAttribute(name, value === true ? "" : String(value));
     }
-    node.append(...children.flat(3).filter((child) => child !== null && child !== undefined && child !== false));
+    node.append(...kept(children));
     return node;
   };
 

@@ -47,7 +47,7 @@
       { name: "the reply that did not: the two changed places", value: overview.without_hint, kind: "without" },
       { name: "tie: the order decided", value: overview.ties, kind: "tie" },
       { name: "no answer that could be read", value: overview.unscored, kind: "none" },
-      { name: "not asked", value: overview.not_judged, kind: "plain" },
+      { name: "not asked", value: overview.not_judged, kind: "unasked" },
     ].filter((part) => part.value > 0);
     const people = agreement();
     const tokens = spent.reduce((sum, row) => sum + row.prompt_tokens + row.completion_tokens, 0);

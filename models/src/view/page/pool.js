@@ -53,9 +53,9 @@
     };
     const tell = (place) => {
       const member = members[place];
-      if (!member) { card.replaceChildren(el("p", { class: "soft" }, "Nothing is chosen.")); return; }
+      if (!member) { aloe.put(card, el("p", { class: "soft" }, "Nothing is chosen.")); return; }
       const neighbours = point(place) ? point(place).near : [];
-      card.replaceChildren(
+      aloe.put(card,
         el("h3", {}, member.id),
         el("p", { class: "chips" }, el("span", { class: `chip ${member.split}` }, member.split === "eval" ? "evaluation" : "training"),
           el("span", { class: "chip" }, originText(member)), member.scripted && el("span", { class: "chip" }, "by rule")),
@@ -76,7 +76,7 @@
       howMany.textContent = `${aloe.count(shown.length)} of ${aloe.count(members.length)}`;
       const visible = new Set(shown.map(({ place }) => place));
       for (const [place, circle] of circles) circle.classList.toggle("dim", !visible.has(place));
-      list.replaceChildren(...shown.slice(0, 400).map(({ member, place }) =>
+      aloe.put(list, shown.slice(0, 400).map(({ member, place }) =>
         el("li", { "data-place": place, "aria-current": String(place === state.chosen) },
           el("button", { type: "button", onclick: () => choose(place, true) }, el("span", { class: "soft" }, member.id.split("-").pop()), " ", member.text))));
       if (shown.length > 400) list.append(el("li", { class: "soft more" }, `and ${aloe.count(shown.length - 400)} more: search narrows it down`));

@@ -19,14 +19,14 @@
       const turn = state.queue[state.at];
       state.item = null;
       if (!turn) {
-        place.replaceChildren(el("p", { class: "empty" }, aloe.run.ratings.length ? "Every turn has been rated." : "There is nothing to rate."));
+        aloe.put(place, el("p", { class: "empty" }, aloe.run.ratings.length ? "Every turn has been rated." : "There is nothing to rate."));
         return;
       }
       let tree;
       try {
         tree = await aloe.conversation(turn.place);
       } catch (error) {
-        place.replaceChildren(el("p", { class: "empty" }, `It cannot be shown: ${error.message}`));
+        aloe.put(place, el("p", { class: "empty" }, `It cannot be shown: ${error.message}`));
         return;
       }
       const node = tree.nodes[turn.node];
@@ -40,7 +40,7 @@
       });
       const button = (side, branch, key) => el("button", { type: "button", class: "choice", id: `rate-${side}`, onclick: () => rate(side) },
         el("span", { class: "choice-head" }, side === "left" ? "Left" : "Right", aloe.key(key)), el("span", { class: "text" }, node[branch].text));
-      place.replaceChildren(
+      aloe.put(place,
         el("div", { class: "card persona" }, el("h2", {}, "Which reply would this person rather get?"),
           el("div", { class: "two" }, el("div", {}, el("h4", {}, "Profile"), el("p", { class: "text" }, tree.persona.profile)), el("div", {}, el("h4", {}, "Personality"), el("p", { class: "text" }, tree.persona.personality)))),
         el("div", { class: "card chat" }, history, el("p", { class: "said user-said now" }, node.user.text)),
