@@ -47,25 +47,26 @@ const WAYS: [Way; 4] = [
 fn main() {
     let rounds = rounds(3);
     announce("generation: many replies at once against one at a time");
-    let threads = 2;
-    let engine = Engine::open(&EngineParams {
-        n_ctx: 8192,
-        n_sessions: 16,
-        n_threads: Some(threads),
-        ..EngineParams::new(model_path())
-    });
-    let engine = engine.expect("the default model opens");
     let mut python = Peer::start_with(&[LLAMA], "generate.py", &[&model_path()]);
     if let Err(reason) = &python {
         println!("skipped: the comparison with Python: {reason}");
     }
-    println!("prefill of one prompt: {:.0} tok/s", prefill_tokens_per_s(&engine));
-    for way in WAYS {
-        compare(&engine, &mut python, way, rounds);
+    for threads in [1, 2] {
+        let engine = Engine::open(&EngineParams {
+            n_ctx: 8192,
+            n_sessions: 16,
+            n_threads: Some(threads),
+            ..EngineParams::new(model_path())
+        });
+        let engine = engine.expect("the default model opens");
+        println!("\n{threads} thread(s), prefill of one prompt: {:.0} tok/s", prefill_tokens_per_s(&engine));
+        for way in WAYS {
+            compare(&engine, &mut python, threads, way, rounds);
+        }
     }
 }
 
-fn compare(engine: &Engine, python: &mut Result<Peer, String>, way: Way, rounds: usize) {
+fn compare(engine: &Engine, python: &mut Result<Peer, String>, threads: u32, way: Way, rounds: usize) {
     const AT_ONCE: [usize; 5] = [1, 2, 4, 8, 16];
     let mut rates: [Samples; 5] = Default::default();
     let mut per_cpu_s: [Samples; 5] = Default::default();
@@ -77,11 +78,14 @@ fn compare(engine: &Engine, python: &mut Result<Peer, String>, way: Way, rounds:
             per_cpu_s[side].push(per_cpu);
         }
         if let (Ok(python), false) = (python.as_mut(), way.constrained) {
-            theirs.push(quiet.run(|| python_tokens_per_s(python, way)));
+            theirs.push(quiet.run(|| python_tokens_per_s(python, threads, way)));
         }
     }
-    let caption =
-        format!("{}, {REPLIES} replies of {REPLY_TOKENS} tokens, {rounds} rounds, {}", way.name, quiet.verdict());
+    let caption = format!(
+        "{threads} thread(s), {}, {REPLIES} replies of {REPLY_TOKENS} tokens, {rounds} rounds, {}",
+        way.name,
+        quiet.verdict()
+    );
     let mut table = Table::new(caption, &["at once", "tok/s of all, prefill included", "ratio", "tok/CPU s", "ratio"]);
     for (side, at_once) in AT_ONCE.into_iter().enumerate() {
         let (rate, cpu) = (&rates[side], &per_cpu_s[side]);
@@ -144,10 +148,9 @@ fn prefill_tokens_per_s(engine: &Engine) -> f64 {
 }
 
 /// One reply after another, as its high-level API answers.
-fn python_tokens_per_s(python: &mut Peer, way: Way) -> f64 {
+fn python_tokens_per_s(python: &mut Peer, threads: u32, way: Way) -> f64 {
     let prompts: Vec<_> = (0..REPLIES).map(|reply| prompt(way, reply)).collect();
-    let request =
-        json!({ "system": SYSTEM, "prompts": prompts, "temperature": way.temperature, "max_tokens": REPLY_TOKENS });
+    let request = json!({ "threads": threads, "system": SYSTEM, "prompts": prompts, "temperature": way.temperature, "max_tokens": REPLY_TOKENS });
     let answer = python.ask(&request).expect("the Python peer answers");
     answer["tokens"].as_f64().unwrap_or(f64::NAN) / answer["seconds"].as_f64().unwrap_or(f64::NAN)
 }

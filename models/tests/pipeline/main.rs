@@ -4,6 +4,7 @@ mod batch;
 mod browser;
 mod endpoint;
 mod faults;
+mod keys;
 mod kill;
 mod local;
 mod run;

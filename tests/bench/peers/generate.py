@@ -1,6 +1,6 @@
 """Answers prompts with llama-cpp-python, one after another, as a Python program would.
 
-Argument: a GGUF file. One JSON request a line: {"system", "prompts": [...], "temperature", "max_tokens"}. One JSON
+Argument: a GGUF file. One JSON request a line: {"threads", "system", "prompts": [...], "temperature", "max_tokens"}. One JSON
 answer a line: {"tokens", "seconds"}, over all prompts.
 """
 
@@ -12,10 +12,16 @@ import llama_cpp
 
 
 def main():
-    model = llama_cpp.Llama(model_path=sys.argv[1], n_ctx=4096, n_threads=2, n_threads_batch=2, verbose=False)
+    models = {}
     print(json.dumps({"ready": llama_cpp.__version__}), flush=True)
     for line in sys.stdin:
         request = json.loads(line)
+        threads = request["threads"]
+        if threads not in models:
+            models[threads] = llama_cpp.Llama(
+                model_path=sys.argv[1], n_ctx=4096, n_threads=threads, n_threads_batch=threads, verbose=False
+            )
+        model = models[threads]
         tokens, started = 0, time.perf_counter()
         for number, prompt in enumerate(request["prompts"]):
             messages = [{"role": "system", "content": request["system"]}, {"role": "user", "content": prompt}]
