@@ -193,6 +193,29 @@ mod tests {
         }
     }
 
+    /// What stands against an index: asking a model for twenty texts takes seconds.
+    #[test]
+    #[ignore = "a measurement of the product that stands in for an index, with --nocapture"]
+    fn twenty_candidates_are_compared_with_fifty_thousand_members() {
+        let mut draws = crate::random::Draws::new(1, "vectors", 0);
+        let mut drawn = |count: usize| {
+            let mut matrix = Matrix::default();
+            for _ in 0..count {
+                let row: Vec<f32> = (0..384).map(|_| (draws.number() >> 40) as f32 / (1 << 24) as f32 - 0.5).collect();
+                let length = dot(&row, &row).sqrt();
+                matrix.push(&row.iter().map(|x| x / length).collect::<Vec<_>>());
+            }
+            matrix
+        };
+        let (pool, candidates) = (drawn(50_000), drawn(20));
+        for _ in 0..3 {
+            let started = std::time::Instant::now();
+            let nearest = pool.nearest(&candidates);
+            println!("nearest of 20 among 50,000: {:.1} ms", started.elapsed().as_secs_f64() * 1e3);
+            assert!(nearest.iter().flatten().all(|nearest| nearest.cosine < 0.5));
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(16))]
 

@@ -168,7 +168,9 @@
     };
     const fill = () => {
       shown = shownRows();
-      howMany.textContent = `${aloe.count(shown.length)} of ${aloe.count(conversations.length)}`;
+      const { overview } = aloe.run;
+      const all = overview.conversations + Object.values(overview.rejections).reduce((sum, count) => sum + count, 0);
+      howMany.textContent = `${aloe.count(shown.length)} of ${aloe.count(conversations.length)}${all > conversations.length ? ` listed, ${aloe.count(all)} in all` : ""}`;
       aloe.put(list, shown.slice(0, LISTED).map(({ row, place }) =>
         el("li", { "data-place": place, "aria-current": String(place === state.place), class: row.rejection ? "refused" : "" },
           el("button", { type: "button", onclick: () => choose(place) },
