@@ -19,11 +19,8 @@ pub(crate) fn run(command: &ProviderCommand, output: Output) -> Result<()> {
             output.note(&format!("the key of {host} is kept; it is sent to that host alone"));
         }
         KeyCommand::Remove { host } => {
-            let gone = remove_key(host)?;
-            output.note(&format!(
-                "{}",
-                if gone { format!("the key of {host} is gone") } else { format!("there was no key of {host}") }
-            ));
+            let words = if remove_key(host)? { "is gone" } else { "was not there" };
+            output.note(&format!("the key of {host} {words}"));
         }
         KeyCommand::Where { host } => match source_of_key(host) {
             Some(source) => output.data(&source),

@@ -1,6 +1,7 @@
 //! Vectors of a pool and which of them are near: one matrix product for a whole batch of candidates.
 //!
-//! No index: at 50,000 texts the product for twenty candidates takes milliseconds, and asking a model for them seconds.
+//! No index: at 50,000 texts the product for twenty candidates took 28 ms (384 dimensions, one core of an EPYC), and
+//! embedding the twenty takes longer than that.
 
 use std::collections::HashMap;
 
