@@ -89,7 +89,7 @@ impl Session {
     /// [`AloeError::Busy`] during another call, [`AloeError::Closed`].
     pub async fn set_remember(&self, remember: bool) -> Result<()> {
         self.with(move |session| {
-            session.set_remember(remember);
+            session.set_remember(remember)?;
             Ok(())
         })
         .await
