@@ -13,12 +13,10 @@ use crate::cli::StageArgs;
 use crate::error::{Error, Result};
 use crate::output::Output;
 use crate::preset::{Preset, ProviderNumbers, numbers_of};
-use crate::provider::{Drawing, Estimate, Gateway, Openers, Prices, Role, Roles};
+use crate::provider::{CALLS, Drawing, Estimate, Gateway, Openers, Prices, Role, Roles};
 use crate::run_dir::{Configuration, RunDir, hash_of_file};
 use crate::settings::{Settings, key_of};
 
-/// Every answer that cost something, in the run.
-const CALLS: &str = "calls.jsonl";
 const BATCHES: &str = "batches.jsonl";
 
 /// What a stage was asked for, resolved.

@@ -14,6 +14,9 @@ use super::{Answer, Call};
 use crate::error::{Error, Result};
 use crate::run_dir::{AppendLog, Lines};
 
+/// The journal's name in the run.
+pub(crate) const CALLS: &str = "calls.jsonl";
+
 /// One finished call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Entry {

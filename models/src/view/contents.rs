@@ -11,7 +11,7 @@ use super::overview::Overview;
 use super::ratings::Rating;
 use crate::error::Result;
 use crate::persona::{FOLDER as PERSONA_FOLDER, POOL, PoolMap};
-use crate::provider::{Prices, Spent, spent};
+use crate::provider::{CALLS, Prices, Spent, spent};
 use crate::record::{PoolKind, PoolMember};
 use crate::run_dir::read_lines;
 
@@ -60,7 +60,7 @@ impl<'a> Contents<'a> {
             pool: pool_of(looked.run)?,
             maps: looked.maps.iter().map(|(kind, map)| (kind.as_str(), map.clone())).collect(),
             saturation: saturation.ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or(Value::Null),
-            spent: spent(&looked.run.join("calls.jsonl"), looked.prices)?,
+            spent: spent(&looked.run.join(CALLS), looked.prices)?,
             overview: conversations.overview(),
             conversations: &listed[..listed.len().min(MOST_LISTED)],
             ratings,
