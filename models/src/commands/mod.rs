@@ -10,4 +10,6 @@ pub(crate) mod paper_files;
 pub(crate) mod personas;
 mod pipeline;
 mod store_key;
+pub(crate) mod provider;
 pub(crate) mod trees;
+pub(crate) mod view;
