@@ -1,0 +1,18 @@
+//! What is measured, and how: the ALOE benchmark's numbers, retrieval, induction, multiple choice.
+//!
+//! Pure functions of scores, ranks and labels, apart from where a store or an engine has to be asked; nothing is printed
+//! here. Means come with how far they can be trusted.
+
+mod alignment;
+mod induction;
+mod mcq;
+mod ranking;
+mod retrieval;
+mod statistics;
+
+pub(crate) use alignment::Improvement;
+pub(crate) use induction::{InductionFigures, Labelled, judged};
+pub(crate) use mcq::{McqFigures, McqItem, shuffled};
+pub(crate) use ranking::Ranked;
+pub(crate) use retrieval::{Method, OwnerStore, read_owners};
+pub(crate) use statistics::bootstrap;
