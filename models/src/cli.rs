@@ -6,7 +6,10 @@ mod pipeline;
 use std::path::PathBuf;
 
 pub(crate) use evaluation::{EvalCommand, EvalMcqArgs, EvalMemoryArgs, EvalMetricsArgs, InducerArg};
-pub(crate) use pipeline::{DatasetArgs, DatasetFormat, PaperFilesArgs, PersonasArgs, StageArgs, TreesArgs};
+pub(crate) use pipeline::{
+    DatasetArgs, DatasetFormat, KeyCommand, LookArgs, PaperFilesArgs, PersonasArgs, ProviderCommand, ReportArgs,
+    StageArgs, TreesArgs, ViewArgs,
+};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -66,6 +69,13 @@ pub(crate) enum Command {
     Import(PaperFilesArgs),
     /// Write a run's conversations in the paper's format
     Export(PaperFilesArgs),
+    /// Look at a run in the browser, and rate replies by hand
+    View(ViewArgs),
+    /// Write the same page as one file
+    Report(ReportArgs),
+    /// Keep the keys of endpoints in the system's keyring
+    #[command(subcommand)]
+    Provider(ProviderCommand),
 }
 
 /// What to do with models.

@@ -133,6 +133,9 @@ pub(crate) enum Error {
     #[error("{missing} of {of} conversations did not get finished")]
     Unfinished { missing: usize, of: usize },
 
+    #[error("the keyring did not take or give the key of {host}: {reason}")]
+    Keyring { host: String, reason: &'static str },
+
     #[error(transparent)]
     Core(#[from] aloekit::Error),
 
@@ -226,6 +229,7 @@ impl Error {
             Self::RunDiffers { .. } => "go on with the same flags, or begin another run in a new folder",
             Self::RecordInvalid { .. } => "correct or remove the line",
             Self::Unfinished { .. } => "run it again: it goes on where it stopped",
+            Self::Keyring { .. } => "set the variable ALOE_KEY_ and the host in capitals instead",
             Self::Io { .. } => "check that the folder exists and may be written",
             Self::Internal { .. } => "this is a defect of aloe: please report it",
             _ => return None,

@@ -20,6 +20,7 @@ mod run_dir;
 mod settings;
 mod source;
 mod store;
+mod view;
 
 use std::process::ExitCode;
 
@@ -57,6 +58,9 @@ fn run(cli: Cli, output: Output) -> Result<()> {
         Command::Eval(command) => commands::eval::run(&command, &settings, output),
         Command::Import(args) => commands::paper_files::import(&args, output),
         Command::Export(args) => commands::paper_files::export(&args, output),
+        Command::View(args) => commands::view::view(&args, &settings, output),
+        Command::Report(args) => commands::view::report(&args, &settings, output),
+        Command::Provider(command) => commands::provider::run(&command, output),
     }
 }
 

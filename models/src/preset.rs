@@ -37,6 +37,7 @@ pub(crate) struct PersonaNumbers {
     pub(crate) pool_examples: usize,
     pub(crate) asked_for: usize,
     pub(crate) max_iterations: u64,
+    pub(crate) max_overlap: f32,
     pub(crate) max_cosine: f32,
     pub(crate) split_cosine: f32,
     pub(crate) temperature: f32,

@@ -10,4 +10,6 @@ pub(crate) mod models;
 pub(crate) mod paper_files;
 pub(crate) mod personas;
 mod pipeline;
+pub(crate) mod provider;
 pub(crate) mod trees;
+pub(crate) mod view;

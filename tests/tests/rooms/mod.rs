@@ -29,6 +29,8 @@ pub(crate) const MODELS: &[(&str, &[&str])] = &[
     ("persona", &["preset", "provider", "random", "record", "run_dir", "error"]),
     ("dialogue", &["preset", "provider", "random", "record", "run_dir", "error"]),
     ("dataset", &["preset", "random", "record", "run_dir", "error"]),
+    // Looks at what all stages left, and makes nothing.
+    ("view", &["dialogue", "persona", "provider", "record", "run_dir", "error"]),
     ("source", &["cache", "manifest", "output", "settings", "error"]),
     ("store", &["cache", "manifest", "output", "pins", "settings", "source", "error"]),
     (
@@ -49,6 +51,7 @@ pub(crate) const MODELS: &[(&str, &[&str])] = &[
             "run_dir",
             "settings",
             "store",
+            "view",
             "error",
         ],
     ),
