@@ -5,7 +5,7 @@ mod pipeline;
 
 use std::path::PathBuf;
 
-pub(crate) use evaluation::{EvalCommand, EvalMcqArgs, EvalMemoryArgs, EvalMetricsArgs, InducerArg};
+pub(crate) use evaluation::{EvalAloeArgs, EvalCommand, EvalMcqArgs, EvalMemoryArgs, EvalMetricsArgs, InducerArg};
 pub(crate) use pipeline::{
     DatasetArgs, DatasetFormat, KeyCommand, LookArgs, PaperFilesArgs, PersonasArgs, ProviderCommand, ReportArgs,
     StageArgs, TreesArgs, ViewArgs,

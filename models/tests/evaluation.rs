@@ -148,3 +148,123 @@ fn a_question_that_cannot_be_asked_is_named() {
         home.refused(&["mcq", "--jsonl", &file, "--model", "nowhere.gguf"], word);
     }
 }
+
+/// Four people as the rules of the scripted provider understand them.
+fn people(home: &Home) -> String {
+    let lines: Vec<String> = [
+        (
+            "Ola is a dentist in Gdynia. She keeps bees behind her house. She has a brother at sea.",
+            "Likes short answers.",
+        ),
+        ("Ben is a baker in Leeds. He has two cats. He plays chess on Fridays.", "Laughs easily and likes to tease."),
+        ("Ines is a nurse in Porto. She swims every morning. She grows tomatoes.", "Warm and gentle with everybody."),
+        (
+            "Tariq is a teacher in Lyon. He repairs radios. He runs long distances.",
+            "Plans everything and loves a list.",
+        ),
+    ]
+    .iter()
+    .enumerate()
+    .map(|(number, (profile, personality))| {
+        serde_json::json!({
+            "id": format!("persona-{number}"), "split": "eval", "profile_id": format!("profile-{number}"),
+            "personality_id": "personality-0", "profile": profile, "personality": personality,
+        })
+        .to_string()
+    })
+    .collect();
+    home.write("personas.jsonl", &lines.join("\n"))
+}
+
+fn benchmark<'a>(run: &'a str, personas: &'a str, candidate: &'a str) -> Vec<&'a str> {
+    vec![
+        "aloe",
+        "--run",
+        run,
+        "--personas",
+        personas,
+        "--candidate",
+        candidate,
+        "--user",
+        "scripted",
+        "--judge",
+        "scripted",
+        "--rounds",
+        "3",
+        "--seed",
+        "5",
+    ]
+}
+
+#[test]
+fn the_benchmark_is_played_kept_gone_on_with_and_compared() {
+    let home = Home::new();
+    let (personas, run) = (people(&home), home.0.path().join("run").display().to_string());
+    let args = benchmark(&run, &personas, "scripted");
+    let two = &home.json(&[&args[..], &["--cases", "2", "--json"]].concat())[0];
+    assert_eq!((&two["report"]["cases"], &two["report"]["scored"]), (&2.into(), &6.into()));
+    let transcripts = Path::new(&run).join("eval/transcripts.jsonl");
+    let before = std::fs::read_to_string(&transcripts).expect("kept");
+    let four = &home.json(&[&args[..], &["--json"]].concat())[0];
+    assert_eq!(four["report"]["cases"], 4);
+    assert_eq!(four["report"]["alignment_level"].as_array().map(Vec::len), Some(3));
+    let after = std::fs::read_to_string(&transcripts).expect("kept");
+    assert!(after.starts_with(&before) && after.lines().count() == 4, "what was played is not played again");
+    let level = |turn: usize| four["report"]["alignment_level"][turn]["value"].as_f64().expect("a level");
+    let mean = (level(0) + level(1) + level(2)) / 3.0;
+    assert!((four["report"]["average"]["value"].as_f64().expect("an average") - mean).abs() < 1e-9);
+    assert_eq!(four["scripted"], true);
+
+    let other = home.0.path().join("other").display().to_string();
+    let again = benchmark(&other, &personas, "scripted");
+    let compared = &home.json(&[&again[..], &["--base", &run, "--json"]].concat())[0];
+    assert_eq!(compared["against_base"]["cases"], 4);
+    near(&compared["against_base"]["relative_improvement"], 0.0);
+    assert_eq!(std::fs::read_to_string(&transcripts).expect("kept"), after);
+    let text = home.run(&again);
+    let text = String::from_utf8(text.stdout).expect("UTF-8");
+    assert!(text.lines().next().is_some_and(|head| head.starts_with("turn\tAL")) && text.contains("N-IR"), "{text}");
+
+    home.refused(
+        &[
+            &args[..4],
+            &["--candidate", "scripted", "--user", "scripted", "--judge", "scripted", "--rounds", "3", "--seed", "6"],
+        ]
+        .concat(),
+        "seed",
+    );
+    home.refused(&[&args[..], &["--memory"]].concat(), "local:MODEL");
+    home.refused(&[&args[..], &["--cases", "0"]].concat(), "--cases");
+    let nobody = home.write("nobody.jsonl", "");
+    home.refused(&benchmark(&other, &nobody, "scripted"), "evaluation split");
+    let dry = &home.json(&[&args[..], &["--dry-run", "--json"]].concat())[0];
+    assert_eq!((&dry["dry_run"], &dry["calls"]), (&true.into(), &36.into()));
+}
+
+#[test]
+fn our_engine_is_measured_through_the_sdk_with_memory_and_without() {
+    let Some(model) = model() else {
+        println!("SKIPPED our_engine_is_measured_through_the_sdk_with_memory_and_without: ALOE_TEST_MODEL is not set");
+        return;
+    };
+    let (home, candidate) = (Home::new(), format!("local:{}", model.display()));
+    let personas = people(&home);
+    let config = home.0.path().join("config");
+    std::fs::create_dir_all(&config).expect("a folder");
+    std::fs::write(config.join("config.toml"), "[chat]\nembedder = \"none\"\n").expect("written");
+    for memory in [false, true] {
+        let run = home.0.path().join(format!("run-{memory}")).display().to_string();
+        let mut args = benchmark(&run, &personas, &candidate);
+        args.extend(["--cases", "1", "--restart-every", "1", "--set", "benchmark.reply_max_tokens=24"]);
+        args.extend(["--set", "provider.ctx=1024", "--set", "provider.threads=1", "--json"]);
+        if memory {
+            args.push("--memory");
+        }
+        let found = &home.json(&args)[0];
+        assert_eq!((&found["report"]["scored"], &found["system"]["memory"]), (&3.into(), &memory.to_string().into()));
+        let kept = std::fs::read_to_string(Path::new(&run).join("eval/transcripts.jsonl")).expect("kept");
+        let kept: Value = serde_json::from_str(kept.trim()).expect("one case");
+        let remembered = kept["turns"][2]["remembered"].as_array().expect("a list");
+        assert_eq!(remembered.is_empty(), !memory, "after a launch only memory knows the person: {kept}");
+    }
+}

@@ -4,15 +4,60 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::pipeline::{NumberArgs, RunArgs};
+
 /// What is measured.
 #[derive(Debug, Subcommand)]
 pub(crate) enum EvalCommand {
+    /// The ALOE benchmark: a simulated user talks, a judge scores each reply
+    Aloe(Box<EvalAloeArgs>),
     /// How well memory finds what matters to questions, or reads facts out of messages
     Memory(EvalMemoryArgs),
     /// Multiple-choice questions answered by log-probability
     Mcq(EvalMcqArgs),
     /// Improvement rates of series of alignment levels
     Metrics(EvalMetricsArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalAloeArgs {
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    #[command(flatten)]
+    pub(crate) numbers: NumberArgs,
+    /// Who is measured: local:MODEL (our engine), http:MODEL@BASE_URL, batch:MODEL@BASE_URL, replay:FILE, scripted
+    #[arg(long, value_name = "SPEC")]
+    pub(crate) candidate: String,
+    /// LoRA adapter (GGUF) of a local candidate
+    #[arg(long, value_name = "FILE")]
+    pub(crate) adapter: Option<PathBuf>,
+    /// Give a local candidate a memory of its own for each case, which learns as the chat does
+    #[arg(long)]
+    pub(crate) memory: bool,
+    /// A local candidate begins a new conversation after so many turns, as after a launch [default: never]
+    #[arg(long, value_name = "TURNS")]
+    pub(crate) restart_every: Option<usize>,
+    /// Who plays the user
+    #[arg(long, value_name = "SPEC")]
+    pub(crate) user: String,
+    /// Who scores the replies
+    #[arg(long, value_name = "SPEC")]
+    pub(crate) judge: String,
+    /// Personas to meet, at most as many as there are
+    #[arg(long, value_name = "N")]
+    pub(crate) cases: Option<usize>,
+    /// Turns of each conversation
+    #[arg(long, value_name = "N")]
+    pub(crate) rounds: Option<usize>,
+    /// Personas of another run, or a file of them [default: those of this run, of its evaluation split]
+    #[arg(long, value_name = "RUN_OR_FILE")]
+    pub(crate) personas: Option<PathBuf>,
+    /// Another run of this benchmark to compare with, case by case
+    #[arg(long, value_name = "DIR")]
+    pub(crate) base: Option<PathBuf>,
+    /// What a model costs, in dollars a million tokens: MODEL=INPUT/OUTPUT; may be given several times
+    #[arg(long, value_name = "MODEL=IN/OUT")]
+    pub(crate) price: Vec<String>,
 }
 
 #[derive(Debug, Args)]

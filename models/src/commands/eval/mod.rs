@@ -1,5 +1,7 @@
 //! `aloe eval`: figures of memory, models and series, for people and for programs.
 
+mod aloe;
+mod candidate;
 mod mcq;
 mod memory;
 mod metrics;
@@ -10,11 +12,12 @@ use crate::output::Output;
 use crate::settings::Settings;
 
 /// Does what `command` says.
-pub(crate) fn run(command: &EvalCommand, settings: &Settings, output: Output) -> Result<()> {
+pub(crate) fn run(command: EvalCommand, settings: &Settings, output: Output) -> Result<()> {
     match command {
-        EvalCommand::Memory(args) => memory::run(args, settings, output),
-        EvalCommand::Mcq(args) => mcq::run(args, settings, output),
-        EvalCommand::Metrics(args) => metrics::run(args, output),
+        EvalCommand::Aloe(args) => aloe::run(*args, settings, output),
+        EvalCommand::Memory(args) => memory::run(&args, settings, output),
+        EvalCommand::Mcq(args) => mcq::run(&args, settings, output),
+        EvalCommand::Metrics(args) => metrics::run(&args, output),
     }
 }
 
