@@ -1,9 +1,11 @@
 //! The grammar of the command line and its help; nothing is resolved or done here.
 
+mod evaluation;
 mod pipeline;
 
 use std::path::PathBuf;
 
+pub(crate) use evaluation::{EvalAloeArgs, EvalCommand, EvalMcqArgs, EvalMemoryArgs, EvalMetricsArgs, InducerArg};
 pub(crate) use pipeline::{
     DatasetArgs, DatasetFormat, KeyCommand, LookArgs, PaperFilesArgs, PersonasArgs, ProviderCommand, ReportArgs,
     StageArgs, TreesArgs, ViewArgs,
@@ -60,6 +62,9 @@ pub(crate) enum Command {
     Trees(Box<TreesArgs>),
     /// Pipeline 3: turn conversations into a dataset to train on
     Dataset(DatasetArgs),
+    /// Measure memory, models, and series of alignment levels
+    #[command(subcommand)]
+    Eval(EvalCommand),
     /// Bring the paper's conversations.jsonl into a run
     Import(PaperFilesArgs),
     /// Write a run's conversations in the paper's format

@@ -7,6 +7,7 @@ mod commands;
 mod dataset;
 mod dialogue;
 mod error;
+mod evaluation;
 mod manifest;
 mod output;
 mod persona;
@@ -15,6 +16,7 @@ mod preset;
 mod provider;
 mod random;
 mod record;
+mod roleplay;
 mod run_dir;
 mod settings;
 mod source;
@@ -54,6 +56,7 @@ fn run(cli: Cli, output: Output) -> Result<()> {
         Command::Personas(args) => commands::personas::run(&args, &settings, output),
         Command::Trees(args) => commands::trees::run(&args, &settings, output),
         Command::Dataset(args) => commands::dataset::run(&args, output),
+        Command::Eval(command) => commands::eval::run(command, &settings, output),
         Command::Import(args) => commands::paper_files::import(&args, output),
         Command::Export(args) => commands::paper_files::export(&args, output),
         Command::View(args) => commands::view::view(&args, &settings, output),

@@ -3,6 +3,7 @@
 pub(crate) mod chat;
 mod data_folder;
 pub(crate) mod dataset;
+pub(crate) mod eval;
 pub(crate) mod memory;
 mod model_files;
 pub(crate) mod models;
