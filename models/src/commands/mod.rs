@@ -10,7 +10,7 @@ pub(crate) mod models;
 pub(crate) mod paper_files;
 pub(crate) mod personas;
 mod pipeline;
-mod store_key;
 pub(crate) mod provider;
+mod store_key;
 pub(crate) mod trees;
 pub(crate) mod view;
