@@ -35,6 +35,11 @@ pub(crate) fn is_encrypted(path: &Path) -> bool {
     File::open(path).and_then(|mut file| file.read_exact(&mut head)).is_ok() && head != PLAIN
 }
 
+/// Whether what is typed to this memory must not be written down in the clear: a new one's file may hold nothing yet.
+pub(crate) fn is_secret(path: &Path, key_file: Option<&Path>) -> bool {
+    is_encrypted(path) || matches!(given(key_file), Ok(Some(_)))
+}
+
 /// The key that a plain memory is encrypted with: the one given, or a new one that is kept before this returns.
 pub(crate) fn given_or_new(path: &Path, key_file: Option<&Path>) -> Result<StoreKey> {
     match key_file {

@@ -29,16 +29,15 @@ pub(crate) enum Read {
 }
 
 impl Input {
-    /// The script, or stdin: a person's where it is a terminal.
-    pub(crate) fn open(script: Option<&Path>, data: &Path) -> Result<Self> {
+    /// The script, or stdin: a person's where it is a terminal. Their lines are kept, but not beside an encrypted memory.
+    pub(crate) fn open(script: Option<&Path>, data: &Path, key_file: Option<&Path>) -> Result<Self> {
         match script {
             Some(path) if path != Path::new("-") => {
                 let file = File::open(path).map_err(|error| Error::io(path, error))?;
                 Ok(Self::Script { reader: Box::new(BufReader::new(file)), path: path.to_path_buf() })
             }
             None if std::io::stdin().is_terminal() => {
-                // What is typed beside an encrypted memory is not written down in the clear.
-                let is_secret = store_key::is_encrypted(&data_folder::store(data));
+                let is_secret = store_key::is_secret(&data_folder::store(data), key_file);
                 Self::terminal((!is_secret).then(|| data_folder::history(data)))
             }
             _ => Ok(Self::Script { reader: Box::new(BufReader::new(std::io::stdin())), path: PathBuf::from("stdin") }),

@@ -38,7 +38,7 @@ pub(crate) fn run(args: ChatArgs, settings: &Settings, output: Output) -> Result
     }
     let assistant = open::assistant(&options, settings, output)?;
     let session = assistant.session(open::session(&options, options.start, options.memory))?;
-    let input = Input::open(options.script.as_deref(), &options.data)?;
+    let input = Input::open(options.script.as_deref(), &options.data, options.key_file.as_deref())?;
     let view = View::new(output, options.json, input.is_terminal());
     let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(Error::internal)?;
     let chat = Chat {
