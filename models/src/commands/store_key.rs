@@ -65,12 +65,15 @@ fn parse(bytes: &[u8], origin: &str) -> Result<StoreKey> {
     let digits = bytes.trim_ascii();
     let mut key = Zeroizing::new([0; KEY_BYTES]);
     let value = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
-    let pairs = key.iter_mut().zip(digits.chunks_exact(2));
-    let read = pairs.map(|(byte, pair)| Some(*byte = value(pair[0])? << 4 | value(pair[1])?));
-    if digits.len() == 2 * KEY_BYTES && read.fold(true, |all, read| all & read.is_some()) {
-        return Ok(StoreKey::new(*key));
+    let whole = digits.len() == 2 * KEY_BYTES;
+    let read = key.iter_mut().zip(digits.chunks_exact(2)).try_for_each(|(byte, pair)| {
+        *byte = value(pair[0])? << 4 | value(pair[1])?;
+        Some(())
+    });
+    match read.filter(|()| whole) {
+        Some(()) => Ok(StoreKey::new(*key)),
+        None => Err(Error::usage(format!("{origin} holds no key of a memory"), HINT)),
     }
-    Err(Error::usage(format!("{origin} holds no key of a memory"), HINT))
 }
 
 fn new_in_file(path: &Path) -> Result<StoreKey> {
