@@ -162,7 +162,7 @@ fn papers_file(count: usize) -> String {
         json!({
             "user": format!("Today was long, and number {number} of the hens got out again. What would you do?"),
             "assistant": { "preferred": "Ha, again! Did you try the neighbour's trick with the bell?", "rejected": "I am sorry to hear that. There are several options." },
-            "chosen": if number % 2 == 0 { "preferred" } else { "rejected" },
+            "chosen": if number.is_multiple_of(2) { "preferred" } else { "rejected" },
             "inferred_profile": "Keeps hens.", "inferred_personality": "None",
         })
     };
