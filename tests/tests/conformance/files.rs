@@ -9,7 +9,7 @@ pub(crate) fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let paths = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
     paths
         .flat_map(|path| {
-            let inside = path.is_dir().then(|| files(&path)).unwrap_or_default();
+            let inside = if path.is_dir() { files(&path) } else { BTreeMap::new() };
             let itself = path.is_file().then(|| (path.clone(), fs::read(&path).expect("a readable file")));
             inside.into_iter().chain(itself)
         })
