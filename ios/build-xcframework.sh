@@ -4,13 +4,12 @@
 # Usage: ios/build-xcframework.sh          needs a Mac with Xcode 16 or newer, Rust and cmake
 #
 # Slices: iOS devices (arm64), the simulator (arm64 and x86_64), macOS (arm64 and x86_64; the tests run there too).
-# Cargo features: `ort` loads an ONNX Runtime that the app brings, `metal` is the GPU. An encrypted store will be a
-# feature `cipher` here, once the library has it.
+# Cargo features: `ort` loads an ONNX Runtime that the app brings, `cipher` is a store under a key, `metal` the GPU.
 set -euo pipefail
 
 ios=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$ios")
-features=ort,metal
+features=ort,cipher,metal
 targets=(aarch64-apple-ios aarch64-apple-ios-sim x86_64-apple-ios aarch64-apple-darwin x86_64-apple-darwin)
 
 # What Package.swift says; the C and C++ sources are compiled for the same.

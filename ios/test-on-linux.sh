@@ -5,7 +5,7 @@
 #        ios/test-on-linux.sh LIBRARY GLUE         a folder of generated sources instead
 #
 # LIBRARY is the release build of libaloekit_ffi.so, not stripped; BINDGEN its uniffi-bindgen. ALOE_TEST_MODEL is the
-# default model. Ends with a line "N passed, N failed", which counts every case of tests/conformance, every other test,
+# default model. Ends with a line "N passed, N failed, N skipped", which counts every case of tests/conformance, every other test,
 # and the type check of what only Apple's systems compile.
 set -euo pipefail
 
@@ -20,7 +20,7 @@ die() { say "error: $1"; [ $# -lt 2 ] || say "hint: $2"; exit 1; }
 
 skip() {
     say "SKIPPED: the Swift tests did not run: $1"
-    printf '0 passed, 0 failed, skipped: %s\n' "$1"
+    printf '0 passed, 0 failed, 1 skipped\n'
     exit 0
 }
 
@@ -32,12 +32,14 @@ check_arguments() {
 
 set_up() {
     local log status=0
+    local started=$SECONDS
     log=$(mktemp)
     swift_root=$("$ios/setup-on-linux.sh" 2> >(tee "$log" >&2)) || status=$?
     reason=$(sed -n 's/^cannot: //p' "$log" | tail -n 1)
     rm -f "$log"
     [ "$status" != 3 ] || skip "$reason"
     [ "$status" = 0 ] || die "the set-up failed" "its own words are above"
+    say "Swift: set up in $((SECONDS - started)) s"
 }
 
 generate() {
@@ -102,7 +104,7 @@ report() { # log, status
         failed=$((failed + (wanted > passed + failed ? wanted - passed - failed : 1)))
     fi
     if [ "$2" != 0 ] && [ "$failed" = 0 ]; then failed=1; fi
-    printf '%s passed, %s failed\n' "$passed" "$failed"
+    printf '%s passed, %s failed, 0 skipped\n' "$passed" "$failed"
     [ "$failed" = 0 ]
 }
 
@@ -121,7 +123,7 @@ started=$SECONDS
 # A warning is an error, or it would be seen by the first build only.
 if ! swift_in_root build --build-tests -Xswiftc -warnings-as-errors 2>&1 | tee "$log" >&2; then
     say "the Swift package does not build"
-    printf '0 passed, %s failed\n' "$(expected)"
+    printf '0 passed, %s failed, 0 skipped\n' "$(expected)"
     exit 1
 fi
 built=$SECONDS

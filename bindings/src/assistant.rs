@@ -2,14 +2,12 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use aloekit::Induction;
-use aloekit::engine::Engine;
-use aloekit::memory::{Embedder, MemoryStore};
+use aloekit::memory::Embedder;
 
 use crate::session::Shared;
 use crate::{
-    AloeError, AssistantParams, CancelToken, EmbedderParams, ModelInfo, Persona, Result, Session, SessionParams, calls,
-    params,
+    AloeError, AssistantParams, CancelToken, EmbedderParams, Induction, ModelInfo, Persona, Result, Session,
+    SessionParams, StoreKey, calls, store,
 };
 
 /// A loaded model with a memory of its user.
@@ -60,20 +58,25 @@ impl Assistant {
 }
 
 /// Opens the memory and loads the model, off this thread. A token that is cancelled ends the call at once; what was
-/// loaded is freed. No constructor: renaming a type for Kotlin leaves its async constructors out (uniffi 0.32).
+/// loaded is freed, and [`CancelToken::settled`] says when loading is over. No constructor: renaming a type for Kotlin
+/// leaves its async constructors out (uniffi 0.32).
 ///
 /// # Errors
-/// Those of files, of memory ([`AloeError::NotEnoughMemory`] before anything is loaded), of storage, and
-/// [`AloeError::Cancelled`].
+/// Those of files, of memory ([`AloeError::NotEnoughMemory`] before anything is loaded), of storage,
+/// [`AloeError::WrongKey`] with every byte unchanged, and [`AloeError::Cancelled`].
 #[uniffi::export]
 pub async fn open_assistant(params: AssistantParams, cancel: Option<Arc<CancelToken>>) -> Result<Arc<Assistant>> {
     calls::run(cancel, move || {
-        let memory = params::memory_params(params.memory, params.on_damage, params.durability);
+        let memory = store::memory_params(params.memory, params.key.as_deref(), params.on_damage, params.durability)?;
         let embedder = params.embedder.map(EmbedderParams::open).transpose()?;
-        let memory = MemoryStore::open(memory, embedder.clone())?;
-        let engine = Engine::open(&params.engine.into_core())?;
-        let snapshots = params.snapshots.map(Into::into);
-        Ok(Assistant::new(aloekit::Assistant::from_parts(engine, memory, snapshots, Induction::Off)?, embedder))
+        let core = aloekit::Assistant::open(aloekit::AssistantParams {
+            engine: params.engine.into_core(),
+            memory,
+            embedder: embedder.clone(),
+            snapshots: params.snapshots.map(Into::into),
+            induction: Induction::into_core(params.induction),
+        })?;
+        Ok(Assistant::new(core, embedder))
     })
     .await
 }
@@ -94,6 +97,26 @@ impl Assistant {
             Ok(Arc::new(session))
         })
         .await
+    }
+
+    /// Waits until what was said so far has been read for facts: for showing them right after a reply. Not needed
+    /// before the next message, which comes after it anyway.
+    ///
+    /// # Errors
+    /// [`AloeError::Closed`].
+    pub async fn settle(&self) -> Result<()> {
+        let core = self.opened.parts()?.core;
+        calls::run(None, move || Ok(core.settle()?)).await
+    }
+
+    /// Encrypts the memory anew under another key; snapshots go, and the next launch prefills once. A process that dies
+    /// in between leaves it under one of the two keys, whole: keep both until this returns.
+    ///
+    /// # Errors
+    /// [`AloeError::InvalidInput`] for a memory without a key; those of storage: then the old key holds.
+    pub async fn rekey(&self, key: Arc<StoreKey>) -> Result<()> {
+        let core = self.opened.parts()?.core;
+        calls::run(None, move || Ok(core.rekey(key.core()?)?)).await
     }
 
     /// What is known of the user, and their rights over it.

@@ -25,7 +25,11 @@ pub(crate) async fn run<T: Send + 'static>(
         return Err(AloeError::Cancelled);
     }
     let (answer, mut receiver) = oneshot::channel();
-    submit(move || drop(answer.send(job())));
+    let work = cancel.as_ref().map(CancelToken::begin);
+    submit(move || {
+        let _ = answer.send(job());
+        drop(work);
+    });
     let Some(token) = cancel else { return receiver.await.unwrap_or_else(|_| Err(died())) };
     let mut cancelled = pin!(token.cancelled());
     std::future::poll_fn(|context| {

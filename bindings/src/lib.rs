@@ -11,6 +11,7 @@ mod assistant;
 mod calls;
 mod cancel;
 mod error;
+mod induction;
 mod model_file;
 mod params;
 mod persona;
@@ -18,15 +19,18 @@ mod pump;
 mod records;
 mod reply;
 mod session;
+mod store;
 mod testing;
+mod user_message;
 
 pub use assistant::{Assistant, open_assistant};
 pub use cancel::CancelToken;
 pub use error::{AloeError, Result};
+pub use induction::Induction;
 pub use model_file::{MemoryEstimate, ModelInfo, estimate_memory};
 pub use params::{
-    Adapter, AssistantParams, ConversationChoice, Durability, EmbedderParams, EngineParams, FlashAttention, KvType,
-    OnDamage, Overflow, Pooling, ReplyForm, SamplingParams, SessionParams,
+    Adapter, AssistantParams, ConversationChoice, EmbedderParams, EngineParams, FlashAttention, KvType, Overflow,
+    Pooling, ReplyForm, SamplingParams, SessionParams,
 };
 pub use persona::Persona;
 pub use records::{
@@ -35,6 +39,8 @@ pub use records::{
 };
 pub use reply::{Reply, ReplyListener};
 pub use session::Session;
+pub use store::{Durability, OnDamage, StoreKey, encrypt_store};
 pub use testing::{ScriptParams, ScriptedReply, open_scripted_assistant};
+pub use user_message::UserMessage;
 
 uniffi::setup_scaffolding!();

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use aloekit::engine::{self, Constraint};
-use aloekit::memory::{self, ConversationId, Embedder, MemoryParams, StorePath};
+use aloekit::memory::{self, ConversationId, Embedder};
 
 #[cfg(not(feature = "ort"))]
 use crate::AloeError;
-use crate::Result;
+use crate::{Durability, Induction, OnDamage, Result, StoreKey};
 
 /// How a model is loaded and run.
 #[derive(Debug, Clone, uniffi::Record)]
@@ -100,24 +100,6 @@ pub enum Pooling {
     InGraph,
 }
 
-/// What opening does with a damaged store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
-pub enum OnDamage {
-    /// Fails and changes nothing.
-    Fail,
-    /// Renames the damaged files aside and begins a new store.
-    Quarantine,
-}
-
-/// What an acknowledged write survives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
-pub enum Durability {
-    /// The end of the process.
-    ProcessCrash,
-    /// A power cut as well.
-    PowerLoss,
-}
-
 /// What an assistant is made of.
 #[derive(Debug, Clone, uniffi::Record)]
 pub struct AssistantParams {
@@ -138,6 +120,12 @@ pub struct AssistantParams {
     /// What an acknowledged write survives.
     #[uniffi(default = None)]
     pub durability: Option<Durability>,
+    /// The key of memory and snapshots; without one they are not encrypted.
+    #[uniffi(default = None)]
+    pub key: Option<Arc<StoreKey>>,
+    /// How what the user says becomes facts; without it `Automatic`.
+    #[uniffi(default = None)]
+    pub induction: Option<Induction>,
 }
 
 /// Which conversation a session continues.
@@ -299,26 +287,6 @@ impl EngineParams {
             chat_template: self.chat_template,
             memory_budget_mib: self.memory_budget_mib,
         }
-    }
-}
-
-/// The parameters of a store.
-pub(crate) fn memory_params(
-    path: Option<String>,
-    on_damage: Option<OnDamage>,
-    durability: Option<Durability>,
-) -> MemoryParams {
-    MemoryParams {
-        path: path.map_or(StorePath::InMemory, |path| StorePath::File(path.into())),
-        on_damage: match on_damage {
-            Some(OnDamage::Fail) | None => memory::OnDamage::Fail,
-            Some(OnDamage::Quarantine) => memory::OnDamage::Quarantine,
-        },
-        durability: match durability {
-            Some(Durability::ProcessCrash) | None => memory::Durability::ProcessCrash,
-            Some(Durability::PowerLoss) => memory::Durability::PowerLoss,
-        },
-        ..MemoryParams::in_memory()
     }
 }
 

@@ -260,8 +260,10 @@ pub struct Turn {
     pub user: String,
     /// What was answered.
     pub reply: String,
-    /// The memories that the reply was given, strongest first.
+    /// The memories that were recalled for the message, strongest first.
     pub facts: Vec<Recalled>,
+    /// The facts that stood in the instructions.
+    pub persona: Vec<Recalled>,
     /// What it cost.
     pub stats: GenerationStats,
     /// Why the reply ended.
@@ -433,6 +435,7 @@ impl From<aloekit::Turn> for Turn {
             user: turn.user,
             reply: turn.reply,
             facts: turn.facts.into_iter().map(Into::into).collect(),
+            persona: turn.persona.into_iter().map(Into::into).collect(),
             stats: GenerationStats {
                 prompt_tokens: stats.prompt_tokens as u64,
                 cached_tokens: stats.cached_tokens as u64,

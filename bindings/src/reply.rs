@@ -23,6 +23,7 @@ pub trait ReplyListener: Send + Sync {
 pub struct Reply {
     turn: i64,
     facts: Vec<Recalled>,
+    persona: Vec<Recalled>,
     cancel: CancelHandle,
     /// Taken out while a call waits on it, so that no lock is held over an await.
     batches: Mutex<Option<mpsc::Receiver<String>>>,
@@ -33,10 +34,11 @@ impl Reply {
     pub(crate) fn new(reply: aloekit::Reply) -> Self {
         let (turn, cancel) = (reply.turn(), reply.cancel_handle());
         let facts = reply.facts().iter().cloned().map(Into::into).collect();
+        let persona = reply.persona().iter().cloned().map(Into::into).collect();
         let (sender, batches) = mpsc::channel(BATCHES);
         let (outcome, receiver) = oneshot::channel();
         pump::start(reply, sender, outcome);
-        Self { turn, facts, cancel, batches: Mutex::new(Some(batches)), outcome: Mutex::new(Some(receiver)) }
+        Self { turn, facts, persona, cancel, batches: Mutex::new(Some(batches)), outcome: Mutex::new(Some(receiver)) }
     }
 }
 
@@ -48,10 +50,16 @@ impl Reply {
         self.turn
     }
 
-    /// The memories that the reply was given, strongest first; known before its first word.
+    /// The memories that were recalled for the message, strongest first; known before the reply's first word.
     #[must_use]
     pub fn facts(&self) -> Vec<Recalled> {
         self.facts.clone()
+    }
+
+    /// The facts that stand in the instructions.
+    #[must_use]
+    pub fn persona(&self) -> Vec<Recalled> {
+        self.persona.clone()
     }
 
     /// The next text, up to eight tokens or what comes within thirty milliseconds; nothing at the end.

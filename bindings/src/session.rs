@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 use crate::assistant::Opened;
-use crate::{Adapter, AloeError, Reply, ReplyListener, Result, SamplingParams, Turn, calls, params, pump};
+use crate::{
+    Adapter, AloeError, CancelToken, Reply, ReplyListener, Result, SamplingParams, Turn, UserMessage, calls, cancel,
+    params, pump,
+};
 
 /// A conversation that can be continued. One reply at a time; several sessions can talk at once.
 #[derive(uniffi::Object)]
@@ -35,10 +38,10 @@ impl Session {
         &self.shared
     }
 
-    async fn start(&self, text: String) -> Result<aloekit::Reply> {
+    async fn start(&self, message: UserMessage) -> Result<aloekit::Reply> {
         self.opened.parts()?.core.engine().expect_foreground()?;
         let mut lent = Lent::take(&self.shared)?;
-        let reply = lent.session().send(&text).await;
+        let reply = lent.session().send(message.into_core()).await;
         *lock(&self.shared.conversation) = lent.session().conversation().0;
         Ok(reply?)
     }
@@ -67,20 +70,30 @@ impl Session {
     /// [`AloeError::InvalidInput`] for an empty message, [`AloeError::Busy`] while another reply is under way,
     /// [`AloeError::ContextExceeded`] when it does not fit (it is not stored then), [`AloeError::Backgrounded`],
     /// [`AloeError::Closed`]; those of storage.
-    pub async fn send(&self, text: String) -> Result<Arc<Reply>> {
-        Ok(Arc::new(Reply::new(self.start(text).await?)))
+    pub async fn send(&self, message: UserMessage) -> Result<Arc<Reply>> {
+        Ok(Arc::new(Reply::new(self.start(message).await?)))
     }
 
-    /// Sends a message and hands the reply to a listener; returns when it is recorded.
+    /// Sends a message and hands the reply to a listener; returns when it is recorded. A token that is cancelled ends
+    /// the reply within one of its own tokens, and the turn says so.
     ///
     /// # Errors
-    /// Those of [`Session::send`] and of the reply; [`AloeError::CallbackFailed`] when the listener throws.
-    pub async fn send_to(&self, text: String, listener: Arc<dyn ReplyListener>) -> Result<Turn> {
-        let reply = self.start(text).await?;
+    /// Those of [`Session::send`] and of the reply; [`AloeError::CallbackFailed`] when the listener throws,
+    /// [`AloeError::Cancelled`] when the token was cancelled before: then nothing was sent.
+    pub async fn send_to(
+        &self,
+        message: UserMessage,
+        listener: Arc<dyn ReplyListener>,
+        cancel: Option<Arc<CancelToken>>,
+    ) -> Result<Turn> {
+        if cancel.as_ref().is_some_and(|token| token.is_cancelled()) {
+            return Err(AloeError::Cancelled);
+        }
+        let reply = self.start(message).await?;
         let (outcome, receiver) = oneshot::channel();
-        let _cancel = CancelOnDrop(reply.cancel_handle());
+        let ending = CancelOnDrop(reply.cancel_handle());
         pump::start_listened(reply, listener, outcome);
-        receiver.await.unwrap_or(Err(AloeError::Closed))
+        cancel::heeding(cancel, || ending.0.cancel(), receiver).await.unwrap_or(Err(AloeError::Closed))
     }
 
     /// Whether what the user says from now on is remembered beyond this conversation.
@@ -89,7 +102,7 @@ impl Session {
     /// [`AloeError::Busy`] during another call, [`AloeError::Closed`].
     pub async fn set_remember(&self, remember: bool) -> Result<()> {
         self.with(move |session| {
-            session.set_remember(remember);
+            session.set_remember(remember)?;
             Ok(())
         })
         .await

@@ -7,7 +7,7 @@ use aloekit::Error;
 use aloekit::engine::{Engine, Script};
 use aloekit::memory::{Embedder, HashingEmbedder, MemoryStore};
 
-use crate::{AloeError, Assistant, OnDamage, Result, calls, params};
+use crate::{AloeError, Assistant, Induction, OnDamage, Result, StoreKey, calls, store};
 
 /// Numbers in a vector of the embedder that knows spelling only.
 const DIMENSION: usize = 256;
@@ -45,23 +45,27 @@ pub struct ScriptParams {
     /// What opening does when the memory is damaged.
     #[uniffi(default = None)]
     pub on_damage: Option<OnDamage>,
+    /// How what the user says becomes facts; without it `Automatic`. A script is no model that could read.
+    #[uniffi(default = None)]
+    pub induction: Option<Induction>,
 }
 
-/// An assistant that answers from a script. Its memory is the real one, with an embedder that knows spelling only.
+/// An assistant that answers from a script. Its memory is the real one, encrypted if it has a key, with an embedder that
+/// knows spelling only.
 ///
 /// # Errors
 /// [`AloeError::InvalidInput`] for an empty script; those of storage.
 #[uniffi::export]
-pub async fn open_scripted_assistant(params: ScriptParams) -> Result<Arc<Assistant>> {
+pub async fn open_scripted_assistant(params: ScriptParams, key: Option<Arc<StoreKey>>) -> Result<Arc<Assistant>> {
     calls::run(None, move || {
-        let memory = params::memory_params(params.memory, params.on_damage, None);
+        let memory = store::memory_params(params.memory, key.as_deref(), params.on_damage, None)?;
         let embedder: Arc<dyn Embedder> = Arc::new(HashingEmbedder::new(DIMENSION));
         let memory = MemoryStore::open(memory, Some(Arc::clone(&embedder)))?;
         let replies = params.replies.into_iter().map(ScriptedReply::into_core).collect();
         let script = Script { replies, n_ctx: params.n_ctx as usize, uses_gpu: params.uses_gpu };
         let snapshots = params.snapshots.map(Into::into);
-        let core =
-            aloekit::Assistant::from_parts(Engine::scripted(script)?, memory, snapshots, aloekit::Induction::Off)?;
+        let induction = Induction::into_core(params.induction);
+        let core = aloekit::Assistant::from_parts(Engine::scripted(script)?, memory, snapshots, induction)?;
         Ok(Assistant::new(core, Some(embedder)))
     })
     .await

@@ -69,7 +69,7 @@ pub enum Error {
         available_tokens: usize,
     },
 
-    /// The session is still answering.
+    /// The session is still answering, or all room of the engine is taken by others.
     #[error("the session is still answering; finish or cancel the reply first")]
     Busy,
 

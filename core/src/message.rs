@@ -51,3 +51,12 @@ impl Message {
         Self { role: Role::Assistant, content: content.into() }
     }
 }
+
+/// Whether a character shows nothing of itself and could hide text from the eye: controls, format and filler characters,
+/// tags. The two joiners and the variation selectors are none of these: emoji and Persian need them.
+pub(crate) fn is_hidden(c: char) -> bool {
+    let hides = matches!(u32::from(c),
+        0xAD | 0x61C | 0x115F | 0x1160 | 0x180E | 0x200B | 0x200E | 0x200F | 0x202A..=0x202E | 0x2060..=0x206F | 0x3164
+        | 0xFEFF | 0xFFA0 | 0xFFF9..=0xFFFC | 0xE0000..=0xE0FFF);
+    hides || (c.is_control() && !c.is_whitespace())
+}

@@ -1,11 +1,16 @@
 //! The grammar of the command line and its help; nothing is resolved or done here.
 
+mod evaluation;
 mod pipeline;
 mod training;
 
 use std::path::PathBuf;
 
-pub(crate) use pipeline::{DatasetArgs, DatasetFormat, PaperFilesArgs, PersonasArgs, StageArgs, TreesArgs};
+pub(crate) use evaluation::{EvalAloeArgs, EvalCommand, EvalMcqArgs, EvalMemoryArgs, EvalMetricsArgs, InducerArg};
+pub(crate) use pipeline::{
+    DatasetArgs, DatasetFormat, KeyCommand, LookArgs, PaperFilesArgs, PersonasArgs, ProviderCommand, ReportArgs,
+    StageArgs, TreesArgs, ViewArgs,
+};
 pub(crate) use training::{
     AdapterExportArgs, AdapterFormat, ForwardArg, LossArg, QuantizeArg, ScoreArgs, TrainArgs, TrainCommand,
 };
@@ -61,6 +66,9 @@ pub(crate) enum Command {
     Trees(Box<TreesArgs>),
     /// Pipeline 3: turn conversations into a dataset to train on
     Dataset(DatasetArgs),
+    /// Measure memory, models, and series of alignment levels
+    #[command(subcommand)]
+    Eval(EvalCommand),
     /// Bring the paper's conversations.jsonl into a run
     Import(PaperFilesArgs),
     /// Pipeline 4: train an adapter on a model's own GGUF
@@ -70,6 +78,13 @@ pub(crate) enum Command {
     Export(AdapterExportArgs),
     /// Log-probabilities of given replies
     Score(ScoreArgs),
+    /// Look at a run in the browser, and rate replies by hand
+    View(ViewArgs),
+    /// Write the same page as one file
+    Report(ReportArgs),
+    /// Keep the keys of endpoints in the system's keyring
+    #[command(subcommand)]
+    Provider(ProviderCommand),
 }
 
 /// What to do with models.
@@ -132,6 +147,8 @@ pub(crate) enum MemoryCommand {
     Export(ExportArgs),
     /// Give a vector to every memory that has none of the present embedder
     Reembed(ReembedArgs),
+    /// Encrypt the memory; a key file that is not there is made. Close open chats first
+    Encrypt(StoreArgs),
 }
 
 /// Which memory.
@@ -140,6 +157,9 @@ pub(crate) struct StoreArgs {
     /// The memory's file [default: that of the chat]
     #[arg(long, value_name = "FILE")]
     pub(crate) db: Option<PathBuf>,
+    /// File with the key of an encrypted memory; otherwise ALOE_STORE_KEY or the keyring has it
+    #[arg(long, value_name = "FILE", env = "ALOE_STORE_KEY_FILE")]
+    pub(crate) key_file: Option<PathBuf>,
 }
 
 /// Which memory, and what finds by meaning in it.
@@ -272,6 +292,9 @@ pub(crate) struct ChatArgs {
     /// Folder of memory and conversations [default: aloekit in the user's data folder]
     #[arg(long, value_name = "DIR", env = "ALOE_DATA")]
     pub(crate) data: Option<PathBuf>,
+    /// File with the key of an encrypted memory; otherwise ALOE_STORE_KEY or the keyring has it
+    #[arg(long, value_name = "FILE", env = "ALOE_STORE_KEY_FILE")]
+    pub(crate) key_file: Option<PathBuf>,
     /// Model by name or path of a GGUF file
     #[arg(long, value_name = "NAME_OR_PATH", env = "ALOE_MODEL")]
     pub(crate) model: Option<String>,
@@ -372,6 +395,7 @@ mod tests {
             "aloe memory export --db d --out f",
             "aloe memory edit --db d --id 3 --text t",
             "aloe memory pin --db d --id 3",
+            "aloe memory encrypt --db d --key-file k",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }

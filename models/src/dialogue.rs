@@ -17,4 +17,4 @@ pub(crate) use estimate::estimate;
 pub(crate) use grow::{Forest, ForestReport, grow_all};
 pub(crate) use paper::{export, import};
 pub(crate) use plan::plan;
-pub(crate) use store::{FOLDER, TREES, TreeStore};
+pub(crate) use store::{FOLDER, REJECTED, REJECTED_LOG, TREES, TREES_LOG, TreeStore};

@@ -144,6 +144,8 @@ pub(crate) enum Error {
 
     #[error("the loss is no longer a finite number")]
     LossNotFinite,
+    #[error("the keyring did not take or give the key of {host}: {reason}")]
+    Keyring { host: String, reason: &'static str },
 
     #[error(transparent)]
     Core(#[from] aloekit::Error),
@@ -244,7 +246,11 @@ impl Error {
             Self::AdapterUnfit { .. } => "use a LoRA adapter that was trained on this base",
             Self::LossNotFinite => "lower --lr or --beta; the newest checkpoint is from before",
             Self::BaseUnfit { .. } => "train on a dense Llama model; `aloe models list` shows some",
+            Self::Keyring { .. } => "set the variable ALOE_KEY_ and the host in capitals instead",
             Self::Io { .. } => "check that the folder exists and may be written",
+            Self::Core(aloekit::Error::WrongKey { .. }) => {
+                "--key-file FILE or ALOE_STORE_KEY names the key; `aloe memory encrypt` encrypts a plain memory"
+            }
             Self::Internal { .. } => "this is a defect of aloe: please report it",
             _ => return None,
         })

@@ -8,6 +8,7 @@ mod dataset;
 mod dialogue;
 mod error;
 mod export;
+mod evaluation;
 mod manifest;
 mod output;
 mod persona;
@@ -16,12 +17,14 @@ mod preset;
 mod provider;
 mod random;
 mod record;
+mod roleplay;
 mod run_dir;
 mod settings;
 mod source;
 mod store;
 mod train;
 mod weights;
+mod view;
 
 use std::process::ExitCode;
 
@@ -56,10 +59,14 @@ fn run(cli: Cli, output: Output) -> Result<()> {
         Command::Personas(args) => commands::personas::run(&args, &settings, output),
         Command::Trees(args) => commands::trees::run(&args, &settings, output),
         Command::Dataset(args) => commands::dataset::run(&args, output),
+        Command::Eval(command) => commands::eval::run(command, &settings, output),
         Command::Import(args) => commands::paper_files::import(&args, output),
         Command::Train(command) => commands::train::run(&command, &settings, output),
         Command::Export(args) => commands::export::run(&args, &settings, output),
         Command::Score(args) => commands::score::run(&args, &settings, output),
+        Command::View(args) => commands::view::view(&args, &settings, output),
+        Command::Report(args) => commands::view::report(&args, &settings, output),
+        Command::Provider(command) => commands::provider::run(&command, output),
     }
 }
 

@@ -21,6 +21,7 @@ pub(crate) struct Preset {
     pub(crate) personas: PersonaNumbers,
     pub(crate) trees: TreeNumbers,
     pub(crate) dataset: DatasetNumbers,
+    pub(crate) benchmark: BenchmarkNumbers,
     pub(crate) provider: ProviderNumbers,
     pub(crate) train: TrainNumbers,
 }
@@ -38,6 +39,7 @@ pub(crate) struct PersonaNumbers {
     pub(crate) pool_examples: usize,
     pub(crate) asked_for: usize,
     pub(crate) max_iterations: u64,
+    pub(crate) max_overlap: f32,
     pub(crate) max_cosine: f32,
     pub(crate) split_cosine: f32,
     pub(crate) temperature: f32,
@@ -95,6 +97,19 @@ pub(crate) struct DatasetNumbers {
     pub(crate) validation_share: f64,
     pub(crate) ties: Ties,
     pub(crate) mix_ratio: f64,
+}
+
+/// The numbers of `aloe eval aloe`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BenchmarkNumbers {
+    pub(crate) cases: usize,
+    pub(crate) rounds: usize,
+    pub(crate) temperature: f32,
+    pub(crate) judge_temperature: f32,
+    pub(crate) user_max_tokens: u32,
+    pub(crate) reply_max_tokens: u32,
+    pub(crate) judge_max_tokens: u32,
 }
 
 /// How calls are made; nothing of it changes what is answered.

@@ -15,6 +15,7 @@ mod spec;
 mod task;
 
 pub(crate) use gateway::{Asked, Gateway};
+pub(crate) use journal::{CALLS, Spent, spent};
 pub(crate) use ledger::{Estimate, Prices, Totals};
 pub(crate) use scripted::sentences;
 pub(crate) use spec::{Openers, Roles};

@@ -13,7 +13,7 @@ use crate::catalogue::Catalogue;
 use crate::cli::{GlobalArgs, KvTypeArg};
 use crate::error::{Error, Result};
 
-pub(crate) use keys::key_of;
+pub(crate) use keys::{keep_key, key_of, remove_key, source_of_key};
 
 /// A model hub's public address; any mirror can take its place through HF_ENDPOINT.
 const DEFAULT_ENDPOINT: &str = "https://huggingface.co";

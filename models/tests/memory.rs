@@ -37,18 +37,23 @@ impl Home {
 
     /// By words alone, as no model is here.
     fn run(&self, args: &[&str]) -> Output {
-        let by_words = !["export", "pin", "unpin"].contains(&args[0]);
+        let by_words = !["encrypt", "export", "pin", "unpin"].contains(&args[0]);
         self.run_with(args, by_words)
     }
 
     fn run_with(&self, args: &[&str], by_words: bool) -> Output {
+        self.command(args, by_words).output().expect("run")
+    }
+
+    fn command(&self, args: &[&str], by_words: bool) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_aloe"));
         command.args(["memory", args[0], "--db"]).arg(self.db()).args(&args[1..]);
         if by_words {
             command.args(["--embedder", "none"]);
         }
         command.env("ALOE_CONFIG", self.path("config")).env("ALOE_CACHE", self.path("cache"));
-        command.stdin(Stdio::null()).output().expect("run")
+        command.env_remove("ALOE_STORE_KEY").env_remove("ALOE_STORE_KEY_FILE").stdin(Stdio::null());
+        command
     }
 
     #[track_caller]
@@ -373,4 +378,37 @@ fn an_export_is_readable_to_its_owner_alone() {
     let file = home.path("export.json");
     home.ok(&["export", "--out", &file.display().to_string()]);
     assert_eq!(std::fs::metadata(file).expect("written").permissions().mode() & 0o077, 0);
+}
+
+#[test]
+fn an_encrypted_memory_shows_nothing_in_its_files_and_opens_with_its_key_alone() {
+    let home = Home::filled();
+    let key_file = home.path("key").display().to_string();
+    home.ok(&["encrypt", "--key-file", &key_file]);
+    assert_eq!(home.files_with(CANARY), Vec::<PathBuf>::new());
+    home.refused(&["encrypt", "--key-file", &key_file], "is encrypted already");
+    let found = home.ok(&["search", "cello strings", "--key-file", &key_file, "--json"]);
+    assert!(shown(&found).contains("\"u3\""), "{}", shown(&found));
+
+    let before = std::fs::read(home.db()).expect("read");
+    home.refused(&["export"], "ALOE_STORE_KEY");
+    let wrong = home.write_text("wrong", &"ab".repeat(32));
+    home.refused(&["export", "--key-file", &wrong], "ALOE_STORE_KEY");
+    home.refused(&["export", "--key-file", &home.write_text("short", "abab")], "holds no key");
+    assert_eq!(std::fs::read(home.db()).expect("read"), before, "a refusal changes no byte");
+
+    let digits: String = std::fs::read(&key_file).expect("read").iter().map(|byte| format!("{byte:02x}")).collect();
+    let by_variable = home.command(&["export"], false).env("ALOE_STORE_KEY", &digits).output().expect("run");
+    assert!(by_variable.status.success() && shown(&by_variable).contains(CANARY), "{}", said(&by_variable));
+    let bad = home.command(&["export"], false).env("ALOE_STORE_KEY", &digits[1..]).output().expect("run");
+    assert_eq!(bad.status.code(), Some(1));
+    assert!(!said(&bad).contains(&digits[1..9]), "no part of a key is said: {}", said(&bad));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn no_key_is_kept_in_a_keyring_that_forgets() {
+    let home = Home::filled();
+    home.refused(&["encrypt"], "forgets its keys");
+    home.ok(&["export"]);
 }

@@ -11,7 +11,11 @@ use serde_json::Value;
 
 /// Pinned, so that two runs a year apart compare with the same peer. ONNX Runtime is of the version that AloeKit takes:
 /// what is compared is how it is driven.
-const PACKAGES: [&str; 3] = ["onnxruntime==1.26.0", "tokenizers==0.23.2", "numpy==2.4.6"];
+const EMBEDDING: &[&str] = &["onnxruntime==1.26.0", "tokenizers==0.23.2", "numpy==2.4.6"];
+
+/// llama.cpp for Python; it compiles for some minutes. Of the newest version, since the peer is what people install.
+#[allow(dead_code, reason = "each benchmark uses a part of it")]
+pub(crate) const LLAMA: &str = "llama-cpp-python";
 
 /// A running peer; it ends with its input.
 pub(crate) struct Peer {
@@ -22,8 +26,14 @@ pub(crate) struct Peer {
 
 impl Peer {
     /// Starts a script of `tests/bench/peers`, fetching its packages first; or says why it cannot run.
+    #[allow(dead_code, reason = "each benchmark uses a part of it")]
     pub(crate) fn start(script: &str, arguments: &[&Path]) -> Result<Self, String> {
-        let packages = packages()?;
+        Self::start_with(EMBEDDING, script, arguments)
+    }
+
+    /// The same with packages of its own.
+    pub(crate) fn start_with(packages: &[&str], script: &str, arguments: &[&Path]) -> Result<Self, String> {
+        let packages = folder_with(packages)?;
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/peers").join(script);
         let mut command = Command::new("python3");
         command.arg(script).args(arguments).env("PYTHONPATH", packages).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -56,17 +66,18 @@ impl Drop for Peer {
     }
 }
 
-/// The folder of the packages, filled on the first run.
-fn packages() -> Result<PathBuf, String> {
-    let folder = cache_folder().ok_or("neither ALOE_CACHE nor HOME is set")?.join("bench-python");
-    let (stamp, wanted) = (folder.join("packages.txt"), PACKAGES.join("\n"));
+/// The folder of these packages, filled on the first run.
+fn folder_with(packages: &[&str]) -> Result<PathBuf, String> {
+    let name = if packages == EMBEDDING { "bench-python" } else { "bench-python-llama" };
+    let folder = cache_folder().ok_or("neither ALOE_CACHE nor HOME is set")?.join(name);
+    let (stamp, wanted) = (folder.join("packages.txt"), packages.join("\n"));
     if std::fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
         return Ok(folder);
     }
-    eprintln!("fetching {} for the Python peer", PACKAGES.join(", "));
+    eprintln!("fetching {} for the Python peer", packages.join(", "));
     let mut pip = Command::new("python3");
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade", "--target"]);
-    pip.arg(&folder).args(PACKAGES).stdout(Stdio::null());
+    pip.arg(&folder).args(packages).stdout(Stdio::null());
     match pip.status() {
         Ok(status) if status.success() => {}
         Ok(_) => return Err("pip could not install its packages; its own words are above".into()),

@@ -150,9 +150,13 @@ fn what_is_said_with_memory_off_is_not_remembered() {
     let data = tempfile::tempdir().expect("a folder");
     let assistant = assistant(data.path(), 2048);
     let mut session = latest(&assistant);
-    session.set_remember(false);
+    session.set_remember(false).expect("switched off");
     say(&mut session, "My PIN is four thousand and one.");
-    session.set_remember(true);
+    session.close().expect("closed");
+    let mut session = latest(&assistant);
+    assert!(!session.remembers(), "the conversation keeps it");
+    say(&mut session, "My password is hunter two.");
+    session.set_remember(true).expect("switched on");
     say(&mut session, "I love old maps.");
     let memories = assistant.memory().memories().expect("memories");
     assert_eq!(memories.iter().map(|m| m.text.as_str()).collect::<Vec<_>>(), ["I love old maps."]);

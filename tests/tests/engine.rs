@@ -121,6 +121,24 @@ fn a_dropped_stream_frees_its_place_even_when_nobody_read_it() {
 }
 
 #[test]
+fn a_request_that_may_not_evict_leaves_the_caches_of_others_alone() {
+    let engine = Engine::open(&aloekit::engine::EngineParams { n_sessions: 2, ..engine_params(512) }).expect("opens");
+    let modest = |max_tokens| GenerateParams { may_evict: false, ..params(max_tokens) };
+    let (talk, reader) = (engine.sequence(), engine.sequence());
+    let messages = conversation(&["What is the capital of France?"]);
+    let first = reply(&talk, &messages, 8);
+    let read = |max_tokens| {
+        reader.generate(&conversation(&["Say hello."]), modest(max_tokens)).and_then(|stream| stream.blocking_finish())
+    };
+    assert!(read(8).is_ok(), "there was room");
+    assert!(matches!(read(512), Err(aloekit::Error::Busy)));
+    let again = reply(&talk, &messages, 8);
+    assert_eq!((again.stats.cached_tokens, again.text), (first.stats.prompt_tokens - 1, first.text));
+    let third = engine.sequence().generate(&messages, modest(8)).and_then(|stream| stream.blocking_finish());
+    assert!(matches!(third, Err(aloekit::Error::Busy)), "both places are taken");
+}
+
+#[test]
 fn several_sessions_talk_at_once_and_answer_as_if_alone() {
     let engine = engine(2048);
     let questions =

@@ -172,7 +172,8 @@ fn an_app_can_bring_its_own_inducer_or_none() {
 
 #[test]
 fn the_model_reads_while_nobody_talks_and_stops_when_somebody_does() {
-    let (data, engine) = (tempfile::tempdir().expect("a folder"), engine());
+    // Room for what it reads and for the talk, whose cache it never evicts.
+    let (data, engine) = (tempfile::tempdir().expect("a folder"), Engine::open(&engine_params(2048)).expect("opens"));
     let prompted = Induction::Prompted { idle_after: Duration::from_millis(20) };
     let assistant = with(data.path(), &engine, prompted);
     let mut talk = tell(&assistant);

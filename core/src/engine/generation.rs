@@ -36,6 +36,7 @@ pub(super) struct Request {
     pub(super) stop: Vec<String>,
     pub(super) max_tokens: usize,
     pub(super) adapters: AdapterSet,
+    pub(super) may_evict: bool,
     pub(super) reply: ReplySink,
     pub(super) asked_at: Instant,
 }

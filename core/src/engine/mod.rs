@@ -115,6 +115,9 @@ pub struct GenerateParams {
     pub max_tokens: usize,
     /// Adapters to apply, each with its scale.
     pub adapters: Vec<(AdapterId, f32)>,
+    /// Whether an idle conversation may lose its KV cache to make room. Without it the reply ends with [`Error::Busy`]
+    /// where there is no other room.
+    pub may_evict: bool,
     /// Follows the reply on the engine's thread.
     pub observer: Option<Box<dyn GenerationObserver>>,
 }
@@ -127,6 +130,7 @@ impl Default for GenerateParams {
             stop: Vec::new(),
             max_tokens: 512,
             adapters: Vec::new(),
+            may_evict: true,
             observer: None,
         }
     }

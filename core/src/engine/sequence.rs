@@ -73,6 +73,7 @@ impl Sequence {
             stop: self.engine.with_template_stops(params.stop),
             max_tokens: params.max_tokens,
             adapters: AdapterSet::new(params.adapters)?,
+            may_evict: params.may_evict,
             reply,
             asked_at,
         };

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use rusqlite::Connection;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::db::Fault;
 use crate::{Error, Result};
@@ -72,12 +72,6 @@ impl Eq for StoreKey {}
 impl fmt::Debug for StoreKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("StoreKey(..)")
-    }
-}
-
-impl Zeroize for StoreKey {
-    fn zeroize(&mut self) {
-        self.0.zeroize();
     }
 }
 

@@ -47,8 +47,15 @@ pub struct ExportedConversation {
     pub started_ms: i64,
     /// What replaces its older turns in the prompt.
     pub summary: Option<Summary>,
+    /// Whether what is said in it is remembered beyond it.
+    #[serde(default = "yes")]
+    pub remembers: bool,
     /// Its turns in the order in which they were said.
     pub turns: Vec<StoredTurn>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// The provenance of a fact.
@@ -149,6 +156,7 @@ pub(super) fn export(held: &mut Held) -> Result<Export, Fault> {
                 id: info.id,
                 started_ms: info.started_ms,
                 summary: log::summary(tx, info.id)?,
+                remembers: log::remembers(tx, info.id)?,
                 turns: log::transcript(tx, info.id)?,
             });
         }

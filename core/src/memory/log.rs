@@ -38,6 +38,23 @@ impl MemoryStore {
         self.inner.db.with(|held| conversations(&held.connection))
     }
 
+    /// Whether what is said in a conversation is remembered beyond it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the conversation, and those of storage.
+    pub fn remembers(&self, conversation: ConversationId) -> Result<bool> {
+        self.inner.db.with(|held| remembers(&held.connection, conversation))
+    }
+
+    /// Switches memory off for a conversation, or on again: what is said in it from now on stands in its transcript
+    /// and becomes no memory and no fact. What was remembered before stays. Kept across launches.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the conversation, and those of storage.
+    pub fn set_remembers(&self, conversation: ConversationId, remembers: bool) -> Result<()> {
+        self.inner.db.write(|tx| set_remembers(tx, conversation, remembers))
+    }
+
     /// Notes the memory text that stood in the prompt of a turn, and the memories in it. It is part of the transcript
     /// from then on.
     ///
@@ -91,6 +108,20 @@ impl MemoryStore {
 pub(super) fn create_conversation(connection: &Connection, started_ms: i64) -> Result<ConversationId, Fault> {
     connection.execute("INSERT INTO conversations(started_ms) VALUES (?1)", [started_ms])?;
     Ok(ConversationId(connection.last_insert_rowid()))
+}
+
+pub(super) fn remembers(connection: &Connection, id: ConversationId) -> Result<bool, Fault> {
+    let found = connection
+        .prepare_cached("SELECT remembers FROM conversations WHERE id = ?1")?
+        .query_row([id.0], |row| row.get(0))
+        .optional()?;
+    found.ok_or_else(|| Error::NotFound { what: "conversation", id: id.0 }.into())
+}
+
+pub(super) fn set_remembers(connection: &Connection, id: ConversationId, remembers: bool) -> Result<(), Fault> {
+    expect_conversation(connection, id)?;
+    connection.prepare_cached("UPDATE conversations SET remembers = ?2 WHERE id = ?1")?.execute((id.0, remembers))?;
+    Ok(())
 }
 
 /// The conversation with the newest turn, or else the newest one without any.

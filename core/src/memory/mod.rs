@@ -225,7 +225,8 @@ impl MemoryStore {
             let turn = held.transaction(|tx| {
                 let at_ms = options.at_ms.unwrap_or_else(now_ms);
                 let turn = log::add_turn(tx, conversation, &message, at_ms)?;
-                for (place, passage) in passages.iter().enumerate() {
+                let remembered = if log::remembers(tx, conversation)? { &passages[..] } else { &[] };
+                for (place, passage) in remembered.iter().enumerate() {
                     let memory = memories::add_episode(tx, turn, passage)?;
                     let vector = vectors.as_ref().and_then(|vectors| vectors.documents.get(place));
                     if let (Some(vector), Some(embedder)) = (vector, &self.inner.embedder) {

@@ -15,7 +15,7 @@ pub(super) const APPLICATION_ID: i64 = 0x416C_6F65; // "Aloe"
 pub(super) const NEWEST: i64 = STEPS.len() as i64;
 
 /// Step n leads from version n to n + 1.
-const STEPS: [&str; 6] = [LOG_AND_EPISODES, FACTS, IMPORTED, FACT_SOURCES, STANDING_FACTS, AUTHORSHIP];
+const STEPS: [&str; 7] = [LOG_AND_EPISODES, FACTS, IMPORTED, FACT_SOURCES, STANDING_FACTS, AUTHORSHIP, REMEMBERS];
 
 /// `memories` repeats the words of `turns`: one turn may become several memories (passages of a long text, facts), and
 /// a memory's text may be edited while the log stays verbatim. AUTOINCREMENT: an id is never given twice, or a
@@ -153,6 +153,11 @@ CREATE TABLE pasted(
 ALTER TABLE memories ADD COLUMN origin TEXT NOT NULL DEFAULT 'said' CHECK (origin IN ('said', 'pasted'));
 ALTER TABLE memories ADD COLUMN words TEXT CHECK (length(words) > 0);
 UPDATE memories SET origin = (SELECT t.origin FROM turns t WHERE t.id = memories.turn);
+";
+
+/// Whether what is said in a conversation is remembered beyond it: a switch of the user's, kept across launches.
+const REMEMBERS: &str = "
+ALTER TABLE conversations ADD COLUMN remembers INTEGER NOT NULL DEFAULT 1 CHECK (remembers IN (0, 1));
 ";
 
 /// Brings the store to the newest schema, or leaves it as it was.

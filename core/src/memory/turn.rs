@@ -39,7 +39,8 @@ pub struct ConversationInfo {
 /// How a user turn is stored, and what is recalled for it.
 #[derive(Debug, Clone, Default)]
 pub struct TurnOptions {
-    /// Whether the turn may be recalled later. It stands in the transcript either way.
+    /// Whether the turn may be recalled later, where its conversation [remembers](super::MemoryStore::set_remembers).
+    /// It stands in the transcript either way.
     pub remember: Remember,
     /// How the words came from the user: [`Origin::Pasted`] where all of them were pasted.
     pub origin: Origin,

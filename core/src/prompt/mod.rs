@@ -1,9 +1,9 @@
 //! What of all that is known goes into one prompt, and in which order.
 //!
-//! The order keeps the KV prefix: instructions, what is known of the user for long, summary, past turns exactly as they stood in earlier prompts, then
-//! what is recalled for the newest message, then the message. A turn's recalled block stays with its turn, so the
-//! prompt of the next turn begins with the whole prompt of this one. Knows messages and numbers of tokens; refuses to
-//! know engine and store.
+//! The order keeps the KV prefix: instructions, what is known of the user for long, summary, past turns exactly as they
+//! stood in earlier prompts, then what is recalled for the newest message, then the message. A turn's recalled block
+//! stays with its turn, so the prompt of the next turn begins with the whole prompt of this one. Knows messages and
+//! numbers of tokens; refuses to know engine and store.
 
 mod budget;
 mod quotation;

@@ -4,6 +4,8 @@
 //! characters that show nothing or turn the writing around are left out, because a model reads what a person does not
 //! see. The words in the store stay as they are.
 
+use crate::message::is_hidden;
+
 /// A pasted text is quoted by its beginning: a document would fill the block, and most of what it says does not matter
 /// to a later message. In characters.
 const LONGEST_PASTED: usize = 300;
@@ -71,8 +73,7 @@ fn one_line(text: &str) -> String {
     plain.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// A character as a quotation may hold it. The two joiners and the variation selectors are kept: emoji and Persian need
-/// them.
+/// A character as a quotation may hold it.
 fn shown(c: char) -> Option<char> {
     match c {
         '"'
@@ -88,20 +89,7 @@ fn shown(c: char) -> Option<char> {
         | '\u{275e}'
         | '\u{2e42}' => Some('\''),
         _ if c.is_whitespace() => Some(' '),
-        '\u{ad}'
-        | '\u{61c}'
-        | '\u{180e}'
-        | '\u{200b}'
-        | '\u{200e}'
-        | '\u{200f}'
-        | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}'
-        | '\u{3164}'
-        | '\u{feff}'
-        | '\u{ffa0}'
-        | '\u{fff9}'..='\u{fffc}'
-        | '\u{e0000}'..='\u{e0fff}' => None,
-        _ if c.is_control() => None,
+        _ if is_hidden(c) => None,
         _ => Some(c),
     }
 }

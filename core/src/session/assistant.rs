@@ -55,7 +55,8 @@ impl Assistant {
         let engine = std::thread::scope(|scope| {
             scope.spawn(|| {
                 if let Err(error) = memory.warm_up() {
-                    tracing::warn!(%error, "the memory is read when it is first searched");
+                    tracing::warn!("the memory is read when it is first searched");
+                    tracing::debug!(%error, "why it is not read yet");
                 }
             });
             Engine::open(&params.engine)

@@ -30,7 +30,7 @@ pub enum Induction {
     /// By grammar and meaning, after each reply, in some milliseconds: for every device.
     Extractive,
     /// As [`Induction::Extractive`], and where the model has a billion parameters or more, it reads too while nobody
-    /// talks.
+    /// talks and its context has room beside the conversations.
     #[default]
     Automatic,
     /// As [`Induction::Extractive`], and the model reads too, of whatever size, when nobody has talked for so long.
@@ -97,7 +97,9 @@ impl Learning {
         match read {
             Ok(report) => report.more,
             Err(error) => {
-                tracing::warn!(%error, "nothing was learnt; it is tried again after the next reply");
+                // An embedder or inducer of the app may quote the text in its error.
+                tracing::warn!("nothing was learnt; it is tried again after the next reply");
+                tracing::debug!(%error, "why nothing was learnt");
                 false
             }
         }
@@ -239,8 +241,10 @@ fn read_while_idle(engine: &Engine, memory: &MemoryStore, turn_taking: &TurnTaki
                 Ok(report) if report.more => {}
                 Ok(_) => break turn_taking.is_read(pause),
                 Err(Error::Cancelled | Error::Closed) => break,
+                Err(Error::Busy) => break turn_taking.is_read(pause), // perhaps there is room after the next reply
                 Err(error) => {
-                    tracing::warn!(%error, "the model learnt nothing; it tries again after the next reply");
+                    tracing::warn!("the model learnt nothing; it tries again after the next reply");
+                    tracing::debug!(%error, "why it learnt nothing");
                     break turn_taking.is_read(pause);
                 }
             }
@@ -253,6 +257,8 @@ fn complete(engine: &Engine, prompt: &InductionPrompt, turn_taking: &TurnTaking,
         sampling: SamplingParams::greedy(),
         constraint: Constraint::JsonSchema(prompt.schema.to_owned()),
         max_tokens: MOST_TOKENS,
+        // Reading is never worth a prefill of the whole conversation at the next message.
+        may_evict: false,
         ..GenerateParams::default()
     };
     let sequence = engine.sequence();

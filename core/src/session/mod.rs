@@ -111,9 +111,24 @@ impl Session {
         started.await
     }
 
-    /// Whether what the user says from now on is remembered beyond this conversation.
-    pub fn set_remember(&mut self, remember: bool) {
-        self.inner.state().params.remember = remember;
+    /// Whether what the user says is remembered beyond this conversation.
+    #[must_use]
+    pub fn remembers(&self) -> bool {
+        self.inner.state().params.remember
+    }
+
+    /// Whether what the user says from now on is remembered beyond this conversation. The conversation keeps it across
+    /// launches, unlike [`SessionParams::remember`], which is this session's alone.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn set_remember(&mut self, remember: bool) -> Result<()> {
+        let inner = Arc::clone(&self.inner);
+        self.inner.shared.background.run_blocking(move || {
+            inner.shared.memory.set_remembers(inner.conversation(), remember)?;
+            inner.state().params.remember = remember;
+            Ok(())
+        })
     }
 
     /// Whether memories are recalled for what the user says from now on.
@@ -175,7 +190,8 @@ impl State {
     }
 }
 
-/// Frees the session again when no reply came of it, be it that the job was never run.
+/// Frees the session again when no reply came of it, be it that the job was never run. Nothing is recorded then that
+/// would let idle reading go on, so this does.
 struct Starting {
     inner: Arc<Inner>,
     done: bool,
@@ -191,12 +207,13 @@ impl Drop for Starting {
     fn drop(&mut self) {
         if !self.done {
             self.inner.busy.store(false, Ordering::SeqCst);
+            self.inner.shared.learning.resume();
         }
     }
 }
 
 impl Inner {
-    fn open(shared: Arc<Shared>, sequence: Sequence, params: SessionParams) -> Result<Self> {
+    fn open(shared: Arc<Shared>, sequence: Sequence, mut params: SessionParams) -> Result<Self> {
         let conversation = match params.conversation {
             Conversation::New => shared.memory.create_conversation()?,
             Conversation::Id(id) => id,
@@ -205,6 +222,7 @@ impl Inner {
                 None => shared.memory.create_conversation()?,
             },
         };
+        params.remember &= shared.memory.remembers(conversation)?;
         let erasures = shared.erasures.load(Ordering::SeqCst);
         let transcript = Transcript::load(&shared.memory, conversation)?;
         let adapters = load_adapters(&shared, &params.adapters)?;
@@ -270,6 +288,7 @@ impl Inner {
             stop: state.params.stop.clone(),
             max_tokens: state.params.max_reply_tokens,
             adapters: state.adapters.clone(),
+            may_evict: true,
             observer: Some(Box::new(recorder)),
         };
         let stream = self.sequence.generate(&messages, params)?;
@@ -395,7 +414,7 @@ impl Inner {
     fn save_snapshot(&self) -> Result<()> {
         let Some(snapshots) = &self.shared.snapshots else { return Ok(()) };
         match self.sequence.blocking_snapshot()? {
-            Some(bytes) => snapshots.save(self.conversation().0, &bytes),
+            Some(bytes) => snapshots.save(self.conversation().0, bytes),
             None => Ok(()),
         }
     }

@@ -70,7 +70,8 @@ pub struct SessionParams {
     pub constraint: Constraint,
     /// What happens when the conversation outgrows the context.
     pub overflow: Overflow,
-    /// Whether what the user says is remembered beyond this conversation.
+    /// Whether what the user says in this session is remembered beyond its conversation, where the conversation was not
+    /// [switched off](super::Session::set_remember) before.
     pub remember: bool,
     /// Whether memories are recalled.
     pub recall: bool,

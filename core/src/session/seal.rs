@@ -29,22 +29,19 @@ impl Seal {
         Self(key)
     }
 
-    /// The bytes as they go to the file of a conversation.
-    pub(super) fn seal(&self, conversation: i64, plain: &[u8]) -> Result<Vec<u8>> {
+    /// Encrypts the bytes of a conversation where they stand, as a snapshot is large; the head goes before them.
+    pub(super) fn seal(&self, conversation: i64, body: &mut [u8]) -> Result<[u8; HEAD_BYTES]> {
         let mut nonce = XNonce::default();
         OsRng.fill_bytes(&mut nonce);
-        let mut sealed = Vec::with_capacity(HEAD_BYTES + plain.len());
-        sealed.extend_from_slice(MAGIC);
-        sealed.extend_from_slice(&nonce);
-        sealed.extend_from_slice(&[0; TAG_BYTES]);
-        sealed.extend_from_slice(plain);
-        let (head, body) = sealed.split_at_mut(HEAD_BYTES);
         let tag = self
             .cipher()
             .encrypt_in_place_detached(&nonce, &conversation.to_le_bytes(), body)
             .map_err(|_| Error::internal("a snapshot is too long to be sealed"))?;
+        let mut head = [0; HEAD_BYTES];
+        head[..MAGIC.len()].copy_from_slice(MAGIC);
+        head[MAGIC.len()..][..NONCE_BYTES].copy_from_slice(&nonce);
         head[MAGIC.len() + NONCE_BYTES..].copy_from_slice(&tag);
-        Ok(sealed)
+        Ok(head)
     }
 
     /// The bytes of a sealed file; `None` when it was not sealed for this conversation with this key.
@@ -52,11 +49,12 @@ impl Seal {
         if sealed.len() < HEAD_BYTES || !sealed.starts_with(MAGIC) {
             return None;
         }
-        let mut body = sealed.split_off(HEAD_BYTES);
-        let (nonce, tag) = sealed[MAGIC.len()..].split_at(NONCE_BYTES);
+        let (head, body) = sealed.split_at_mut(HEAD_BYTES);
+        let (nonce, tag) = head[MAGIC.len()..].split_at(NONCE_BYTES);
         let (nonce, tag) = (XNonce::from_slice(nonce), Tag::from_slice(tag));
-        self.cipher().decrypt_in_place_detached(nonce, &conversation.to_le_bytes(), &mut body, tag).ok()?;
-        Some(body)
+        self.cipher().decrypt_in_place_detached(nonce, &conversation.to_le_bytes(), body, tag).ok()?;
+        sealed.drain(..HEAD_BYTES);
+        Some(sealed)
     }
 
     fn cipher(&self) -> XChaCha20Poly1305 {
@@ -72,9 +70,14 @@ mod tests {
     fn only_the_same_key_and_conversation_open_what_was_sealed_and_nothing_of_it_shows() {
         let seal = Seal::new(Zeroizing::new([1; 32]));
         let plain = b"I play the cello. ".repeat(50);
-        let sealed = seal.seal(7, &plain).expect("sealed");
+        let file = || {
+            let mut body = plain.clone();
+            let head = seal.seal(7, &mut body).expect("sealed");
+            [head.as_slice(), &body].concat()
+        };
+        let sealed = file();
         assert!(!sealed.windows(5).any(|five| five == b"cello"));
-        assert_ne!(sealed, seal.seal(7, &plain).expect("sealed"), "a nonce is never used twice");
+        assert_ne!(sealed, file(), "a nonce is never used twice");
         assert_eq!(seal.open(7, sealed.clone()).as_deref(), Some(plain.as_slice()));
         assert!(seal.open(8, sealed.clone()).is_none());
         assert!(Seal::new(Zeroizing::new([2; 32])).open(7, sealed.clone()).is_none());

@@ -43,13 +43,13 @@ impl Snapshots {
     }
 
     /// Writes a snapshot whole or not at all.
-    pub(super) fn save(&self, conversation: i64, bytes: &[u8]) -> Result<()> {
-        let sealed = self.seal().as_ref().map(|seal| seal.seal(conversation, bytes)).transpose()?;
-        let bytes = sealed.as_deref().unwrap_or(bytes);
+    pub(super) fn save(&self, conversation: i64, mut bytes: Vec<u8>) -> Result<()> {
+        let head = self.seal().as_ref().map(|seal| seal.seal(conversation, &mut bytes)).transpose()?;
+        let head = head.as_ref().map_or(&[][..], |head| head.as_slice());
         fs::create_dir_all(&self.folder).map_err(|e| Error::io(&self.folder, e))?;
         let (path, unfinished) =
             (self.path(conversation), self.folder.join(format!("conversation-{conversation}.part")));
-        let written = write_private(&unfinished, bytes).and_then(|()| fs::rename(&unfinished, &path));
+        let written = write_private(&unfinished, head, &bytes).and_then(|()| fs::rename(&unfinished, &path));
         if let Err(error) = written {
             let _ = fs::remove_file(&unfinished);
             return Err(Error::io(path, error));
@@ -103,13 +103,14 @@ pub fn erase_snapshots(folder: &Path) -> Result<()> {
     Snapshots::new(folder.to_owned(), None).erase()
 }
 
-fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+fn write_private(path: &Path, head: &[u8], body: &[u8]) -> std::io::Result<()> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path)?;
-    file.write_all(bytes)?;
+    file.write_all(head)?;
+    file.write_all(body)?;
     file.sync_all()
 }
 
@@ -122,7 +123,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let snapshots = Snapshots::new(folder.path().join("kv"), None);
         for conversation in 1..=6 {
-            snapshots.save(conversation, &[7; 10]).expect("saved");
+            snapshots.save(conversation, vec![7; 10]).expect("saved");
             std::thread::sleep(std::time::Duration::from_millis(12));
         }
         assert!(snapshots.load(1).is_none() && snapshots.load(2).is_none());

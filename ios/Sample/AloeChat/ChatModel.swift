@@ -30,8 +30,6 @@ final class ChatModel {
         answering = Task {
             await answer(text, at: line)
             isAnswering = false
-            // What was said is read for facts while the user reads the answer; cancelled, it goes on next time.
-            _ = try? await assistant.persona.learn()
         }
     }
 

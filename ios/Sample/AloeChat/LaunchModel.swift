@@ -60,7 +60,9 @@ final class LaunchModel {
         Task {
             do {
                 let engine = EngineParams(model: model.path, nCtx: 4096, nGpuLayers: 99)
-                let assistant = try await Assistant.open(folders.params(engine), guard: folders.guarding)
+                let key = try await Task.detached { try KeychainKey.loadOrCreate() }.value
+                let params = folders.params(engine, key: key)
+                let assistant = try await Assistant.open(params, guard: folders.guarding)
                 lifecycle = AssistantLifecycle(assistant)
                 stage = .open(assistant)
             } catch is UnfinishedLoadError {

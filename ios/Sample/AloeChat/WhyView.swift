@@ -7,7 +7,7 @@ struct WhyView: View {
 
     var body: some View {
         NavigationStack {
-            List(turn.facts, id: \.id) { recalled in
+            List(turn.persona + turn.facts, id: \.id) { recalled in
                 VStack(alignment: .leading) {
                     Text(recalled.text)
                     Text("You said: “\(recalled.words)”").font(.caption)
@@ -15,7 +15,7 @@ struct WhyView: View {
                 }
             }
             .overlay {
-                if turn.facts.isEmpty {
+                if turn.persona.isEmpty, turn.facts.isEmpty {
                     ContentUnavailableView("No memory was used", systemImage: "text.bubble")
                 }
             }

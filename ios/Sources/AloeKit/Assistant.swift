@@ -1,3 +1,5 @@
+import Foundation
+
 /// A loaded model with a memory of its user.
 ///
 /// Every call may be made from the main actor: what takes long is `async` and runs on native threads.
@@ -14,8 +16,8 @@ public final class Assistant: Sendable {
     }
 
     /// One that answers from a script, for `AloeKitTesting`.
-    package static func openScripted(_ params: NativeScriptParams) async throws -> Assistant {
-        Assistant(try await translated { try await nativeOpenScriptedAssistant(params: params) })
+    package static func openScripted(_ params: NativeScriptParams, key: StoreKey?) async throws -> Assistant {
+        Assistant(try await translated { try await nativeOpenScriptedAssistant(params: params, key: key) })
     }
 
     /// Opens the memory and loads the model. Cancelling the task ends the call at once; what was loaded is freed.
@@ -25,9 +27,17 @@ public final class Assistant: Sendable {
     public static func open(_ params: AssistantParams, guard loads: LoadGuard? = nil) async throws -> Assistant {
         var params = params
         params.engine = params.engine.withinThisProcess()
-        let load = { [params] in try await cancellable { try await nativeOpenAssistant(params: params, cancel: $0) } }
+        let token = NativeCancelToken()
+        let load = { [params] in
+            try await cancellable(token) { try await nativeOpenAssistant(params: params, cancel: $0) }
+        }
         guard let loads else { return Assistant(try await load()) }
-        return Assistant(try await loads.around(params.engine.model, load))
+        return Assistant(try await loads.around(params.engine.model, settled: token.settled, load))
+    }
+
+    /// Encrypts a plain memory that is closed, whole or not at all: for an app that has users from before it had keys.
+    public static func encryptMemory(_ memory: URL, key: StoreKey) async throws {
+        try await translated { try await nativeEncryptStore(path: memory.path, key: key) }
     }
 
     /// What loading a model would take, read from its header alone.
@@ -49,6 +59,18 @@ public final class Assistant: Sendable {
     /// Starts or resumes a conversation; the newest one, if nothing else is said.
     public func session(_ params: SessionParams = SessionParams()) async throws -> Session {
         Session(try await translated { try await native.session(params: params) }, activity)
+    }
+
+    /// Waits until what was said so far has been read for facts: for showing them right after a reply. Not needed before
+    /// the next message, which comes after it anyway.
+    public func settle() async throws {
+        try await translated { try await native.settle() }
+    }
+
+    /// Encrypts the memory anew under another key. A process that dies in between leaves it under one of the two keys,
+    /// whole: keep both until this returns.
+    public func rekey(_ key: StoreKey) async throws {
+        try await translated { try await native.rekey(key: key) }
     }
 
     /// Frees the KV cache of conversations that are not being answered. Their next message takes longer to begin.

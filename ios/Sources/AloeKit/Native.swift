@@ -22,9 +22,10 @@ func translatedNow<T>(_ call: () throws -> T) throws -> T {
 
 /// Hands a token to a native call and cancels it with the task: Swift never drops the future of a native call, so a
 /// cancelled task alone would end nothing.
-func cancellable<T: Sendable>(_ call: (NativeCancelToken) async throws -> T) async throws -> T {
-    let token = NativeCancelToken()
-    return try await withTaskCancellationHandler {
+func cancellable<T: Sendable>(
+    _ token: NativeCancelToken = NativeCancelToken(), _ call: (NativeCancelToken) async throws -> T
+) async throws -> T {
+    try await withTaskCancellationHandler {
         do {
             return try await translated { try await call(token) }
         } catch AloeError.cancelled where Task.isCancelled {

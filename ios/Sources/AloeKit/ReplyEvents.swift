@@ -2,7 +2,8 @@
 public enum ReplyEvent: Sendable, Equatable {
     /// More text: whole characters, one token at first, then up to eight at a time.
     case piece(String)
-    /// The reply is over and recorded: its text, why it ended, what it cost, and the memories behind it.
+    /// The reply is over and recorded: its text, why it ended, what it cost, the memories recalled for the
+    /// message and the facts in the instructions.
     case done(Turn)
 }
 
@@ -11,10 +12,10 @@ public struct ReplyEvents: AsyncSequence, Sendable {
     public typealias Element = ReplyEvent
 
     let session: Session
-    let text: String
+    let message: UserMessage
 
     public func makeAsyncIterator() -> Iterator {
-        Iterator(session: session, text: text)
+        Iterator(session: session, message: message)
     }
 
     public struct Iterator: AsyncIteratorProtocol {
@@ -25,12 +26,12 @@ public struct ReplyEvents: AsyncSequence, Sendable {
         }
 
         private let session: Session
-        private let text: String
+        private let message: UserMessage
         private var phase = Phase.unsent
 
-        init(session: Session, text: String) {
+        init(session: Session, message: UserMessage) {
             self.session = session
-            self.text = text
+            self.message = message
         }
 
         public mutating func next() async throws -> ReplyEvent? {
@@ -39,7 +40,7 @@ public struct ReplyEvents: AsyncSequence, Sendable {
                 return nil
             case .unsent:
                 phase = .over // should it fail
-                phase = .reading(try await session.begin(text))
+                phase = .reading(try await session.begin(message))
                 return try await next()
             case let .reading(reply):
                 phase = .over

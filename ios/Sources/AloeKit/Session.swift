@@ -13,31 +13,40 @@ public final class Session: Sendable {
     /// The conversation that is continued.
     public var conversation: Int64 { native.conversation() }
 
-    /// The reply to a message. Cold: iterating sends the message.
+    /// The reply to a message that tells apart what was typed and what was pasted. Cold: iterating sends the message.
     ///
     /// Cancelling the task that iterates ends the native work within a token and throws `CancellationError` when the
     /// reply is recorded as far as it got. Leaving the loop early ends it too; the next message waits for that.
+    public func send(_ message: UserMessage) -> ReplyEvents {
+        ReplyEvents(session: self, message: message)
+    }
+
+    /// The reply to what the user typed.
     public func send(_ text: String) -> ReplyEvents {
-        ReplyEvents(session: self, text: text)
+        send(UserMessage(text: text))
     }
 
     /// The reply to a message, for callers who would rather be called: `listener` runs on a native thread.
     ///
-    /// One that throws ends the reply with ``AloeError/callbackFailed(reason:)``. A task that is cancelled ends it when
-    /// the next text comes, not before.
-    public func send(_ text: String, to listener: @escaping @Sendable (String) throws -> Void) async throws -> Turn {
+    /// One that throws ends the reply with ``AloeError/callbackFailed(reason:)``. Cancelling the task ends it within a
+    /// token and throws `CancellationError` when it is recorded as far as it got.
+    public func send(
+        _ message: UserMessage, to listener: @escaping @Sendable (String) throws -> Void
+    ) async throws -> Turn {
         await settled()
         try Task.checkCancellation()
         activity.replyBegan()
         defer { activity.replyEnded() }
-        let listening = Listener(listener)
-        let turn = try await withTaskCancellationHandler {
-            try await translated { try await native.sendTo(text: text, listener: listening) }
-        } onCancel: {
-            listening.cancel()
+        let turn = try await cancellable { token in
+            try await native.sendTo(message: message, listener: Listener(listener), cancel: token)
         }
         try Task.checkCancellation()
         return turn
+    }
+
+    /// ``send(_:to:)-(UserMessage,_)`` for what the user typed.
+    public func send(_ text: String, to listener: @escaping @Sendable (String) throws -> Void) async throws -> Turn {
+        try await send(UserMessage(text: text), to: listener)
     }
 
     /// Whether what the user says from now on is remembered beyond this conversation.
@@ -77,12 +86,12 @@ public final class Session: Sendable {
     }
 
     /// Sends a message; sent as a whole, so that no stored message is without a reader of its reply.
-    func begin(_ text: String) async throws -> LiveReply {
+    func begin(_ message: UserMessage) async throws -> LiveReply {
         await settled()
         try Task.checkCancellation()
         activity.replyBegan()
         do {
-            return LiveReply(try await translated { try await native.send(text: text) }, self)
+            return LiveReply(try await translated { try await native.send(message: message) }, self)
         } catch {
             activity.replyEnded()
             throw error
@@ -115,22 +124,15 @@ public final class Session: Sendable {
     }
 }
 
-/// Hands text to the app, until the task is cancelled.
+/// Hands text to the app.
 private final class Listener: ReplyListener {
     private let listener: @Sendable (String) throws -> Void
-    private let isCancelled = Locked(false)
 
     init(_ listener: @escaping @Sendable (String) throws -> Void) {
         self.listener = listener
     }
 
-    func cancel() {
-        isCancelled.withLock { $0 = true }
-    }
-
     func onText(text: String) throws {
-        // Thrown by the app's side it is no failure: the reply ends and is recorded.
-        if isCancelled.withLock({ $0 }) { throw NativeError.Cancelled }
         try listener(text)
     }
 }

@@ -28,22 +28,26 @@ public struct Script: Sendable, Equatable {
     public var usesGpu: Bool
     /// What opening does when the memory is damaged.
     public var onDamage: OnDamage?
+    /// How what the user says becomes facts; without it automatically.
+    public var induction: Induction?
 
     public init(
         replies: [ScriptedReply], memory: String? = nil, nCtx: UInt32 = 4096, usesGpu: Bool = false,
-        onDamage: OnDamage? = nil
+        onDamage: OnDamage? = nil, induction: Induction? = nil
     ) {
         self.replies = replies
         self.memory = memory
         self.nCtx = nCtx
         self.usesGpu = usesGpu
         self.onDamage = onDamage
+        self.induction = induction
     }
 
     var native: NativeScriptParams {
         let replies = replies.map {
             NativeScriptedReply(pieces: $0.pieces, pieceDelayMs: $0.pieceDelayMs, failsWith: $0.failsWith?.native)
         }
-        return NativeScriptParams(replies: replies, memory: memory, nCtx: nCtx, usesGpu: usesGpu, onDamage: onDamage)
+        return NativeScriptParams(
+            replies: replies, memory: memory, nCtx: nCtx, usesGpu: usesGpu, onDamage: onDamage, induction: induction)
     }
 }

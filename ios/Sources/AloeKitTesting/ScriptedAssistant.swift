@@ -2,8 +2,9 @@ import AloeKit
 
 /// An assistant without weights for an app's tests: replies from a script; sessions, memory and cancelling are real.
 public enum ScriptedAssistant {
-    public static func open(_ script: Script) async throws -> Assistant {
-        try await Assistant.openScripted(script.native)
+    /// One on this script; with a key its memory is encrypted.
+    public static func open(_ script: Script, key: StoreKey? = nil) async throws -> Assistant {
+        try await Assistant.openScripted(script.native, key: key)
     }
 
     /// One that gives these texts in turn, word by word, and then the last again and again.

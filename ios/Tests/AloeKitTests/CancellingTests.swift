@@ -82,6 +82,17 @@ final class CancellingTests: XCTestCase {
         XCTAssert(error is CancellationError, "\(String(describing: error))")
     }
 
+    func testCancellingEndsAReplyToAListenerBeforeItsNextText() async throws {
+        let slow = Script(replies: [ScriptedReply(["first ", "never"], pieceDelayMs: 3000)])
+        let assistant = try await ScriptedAssistant.open(slow)
+        let session = try await assistant.session()
+        let task = Task { _ = try await session.send("talk") { _ in } }
+        try await Task.sleep(nanoseconds: 50_000_000)
+        let time = await timeToStop(task)
+        XCTAssertLessThan(time, 2500)
+        await assistant.closeAndWait()
+    }
+
     func testCancellingEndsAReplyToAListener() async throws {
         let assistant = try await ScriptedAssistant.open(endless)
         let session = try await assistant.session()

@@ -7,7 +7,7 @@ final class DocumentTests: XCTestCase {
         let document = try String(contentsOf: Repository.root.appendingPathComponent("docs/ios.md"), encoding: .utf8)
         let blocks = document.components(separatedBy: "```swift\n").dropFirst()
             .map { $0.components(separatedBy: "```")[0] }
-        XCTAssertEqual(blocks.count, 3)
+        XCTAssertEqual(blocks.count, 4)
         let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Documented")
         let compiled = try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
             .map { try String(contentsOf: $0, encoding: .utf8) }
@@ -40,6 +40,19 @@ final class DocumentTests: XCTestCase {
         let opened = try await open(params, loads: LoadGuard(marker: marker)) { true }
         await opened?.closeAndWait()
         XCTAssertNotNil(opened)
+    }
+
+    func testAPlainMemoryIsEncryptedOnceAndAWrongKeyIsRefused() async throws {
+        let folder = try TemporaryFolder()
+        let memory = folder.url.appendingPathComponent("memory.db")
+        let engine = EngineParams(model: try Repository.model(), nCtx: 512, nThreads: 1)
+        let plain = try await Assistant.open(AssistantParams(engine: engine, memory: memory.path))
+        await plain.closeAndWait()
+        let key = StoreKey(bytes: Data(repeating: 7, count: 32))
+        for _ in 0..<2 { await (try await openUnderKey(engine, memory: memory, key: key)).closeAndWait() }
+        let other = StoreKey(bytes: Data(repeating: 8, count: 32))
+        let error = await failure { _ = try await openUnderKey(engine, memory: memory, key: other) }
+        XCTAssertEqual(error as? AloeError, .wrongKey(path: memory.path))
     }
 
     func testTheAppsOwnTestRuns() async throws {

@@ -1,17 +1,28 @@
 //! The grammar of the pipeline: personas, trees, datasets, and the paper's files in and out.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use crate::record::Split;
 
-/// What holds for every stage that asks models.
+/// Which run, and how much is done and said: what every command of the pipeline takes.
 #[derive(Debug, Args)]
-pub(crate) struct StageArgs {
+pub(crate) struct RunArgs {
     /// Folder of the run; a stage that was interrupted goes on where it stopped
-    #[arg(long, value_name = "DIR")]
-    pub(crate) run: PathBuf,
+    #[arg(long = "run", value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// Say what would be done, for stages that ask models with calls, tokens and cost; ask nobody and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print a summary as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// The numbers that a stage works with.
+#[derive(Debug, Args)]
+pub(crate) struct NumberArgs {
     /// Numbers to start from: `aloe-paper`, `aloe-small`, or a TOML file
     #[arg(long, value_name = "NAME_OR_FILE", default_value = "aloe-paper")]
     pub(crate) preset: String,
@@ -21,6 +32,15 @@ pub(crate) struct StageArgs {
     /// The same seed gives the same choices
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
+}
+
+/// What holds for every stage that asks models.
+#[derive(Debug, Args)]
+pub(crate) struct StageArgs {
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    #[command(flatten)]
+    pub(crate) numbers: NumberArgs,
     /// Who answers: local:MODEL, http:MODEL@BASE_URL[,BASE_URL], batch:MODEL@BASE_URL, replay:FILE, scripted
     #[arg(long, value_name = "SPEC")]
     pub(crate) provider: Option<String>,
@@ -30,12 +50,6 @@ pub(crate) struct StageArgs {
     /// What a model costs, in dollars a million tokens: MODEL=INPUT/OUTPUT; may be given several times
     #[arg(long, value_name = "MODEL=IN/OUT")]
     pub(crate) price: Vec<String>,
-    /// Say how many calls and tokens it takes and what that costs, and ask nobody
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Print a summary as one JSON object
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -94,36 +108,22 @@ pub(crate) struct TreesArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DatasetArgs {
-    /// Folder of the run
-    #[arg(long, value_name = "DIR")]
-    pub(crate) run: PathBuf,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    #[command(flatten)]
+    pub(crate) numbers: NumberArgs,
     /// What is trained
     #[arg(long, value_enum)]
     pub(crate) format: DatasetFormat,
     /// Folder to write the dataset into
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
-    /// Numbers to start from: `aloe-paper`, `aloe-small`, or a TOML file
-    #[arg(long, value_name = "NAME_OR_FILE", default_value = "aloe-paper")]
-    pub(crate) preset: String,
-    /// Set a number: SECTION.NAME=VALUE, as in the preset; may be given several times
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub(crate) set: Vec<String>,
-    /// The same seed gives the same split and order
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) seed: u64,
     /// General conversations to mix in (sft): JSON lines with `messages` or `conversations`
     #[arg(long, value_name = "FILE")]
     pub(crate) mix: Option<PathBuf>,
     /// General examples for each of ours
     #[arg(long, value_name = "R", requires = "mix")]
     pub(crate) mix_ratio: Option<f64>,
-    /// Say what would be written, and write nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Print a summary as one JSON object
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 /// What a dataset is for.
@@ -138,16 +138,82 @@ pub(crate) enum DatasetFormat {
 /// Which of the paper's files.
 #[derive(Debug, Args)]
 pub(crate) struct PaperFilesArgs {
-    /// Folder of the run
-    #[arg(long, value_name = "DIR")]
-    pub(crate) run: PathBuf,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
     /// The paper's conversations.jsonl
     #[arg(long, value_name = "FILE")]
     pub(crate) conversations: PathBuf,
-    /// Say what would be done, and do nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Print a summary as one JSON object
-    #[arg(long)]
-    pub(crate) json: bool,
+}
+
+/// Which run is looked at.
+#[derive(Debug, Args)]
+pub(crate) struct LookArgs {
+    /// Folder of the run
+    #[arg(value_name = "RUN", required_unless_present = "run_flag")]
+    run: Option<PathBuf>,
+    /// The same, as the other commands take it
+    #[arg(long = "run", id = "run_flag", value_name = "DIR", conflicts_with = "run")]
+    run_flag: Option<PathBuf>,
+    /// What a model costs, in dollars a million tokens: MODEL=INPUT/OUTPUT; may be given several times
+    #[arg(long, value_name = "MODEL=IN/OUT")]
+    pub(crate) price: Vec<String>,
+    /// Embedder by name for the map of the pool, or `none` to leave the map out
+    #[arg(long, value_name = "NAME")]
+    pub(crate) embedder: Option<String>,
+}
+
+impl LookArgs {
+    /// The folder, however it was named.
+    pub(crate) fn dir(&self) -> &Path {
+        self.run.as_deref().or(self.run_flag.as_deref()).unwrap_or(Path::new(""))
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ViewArgs {
+    #[command(flatten)]
+    pub(crate) look: LookArgs,
+    /// Port on 127.0.0.1 [default: a free one]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub(crate) port: u16,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    #[command(flatten)]
+    pub(crate) look: LookArgs,
+    /// File to write
+    #[arg(long, value_name = "FILE", default_value = "report.html")]
+    pub(crate) out: PathBuf,
+    /// Conversations that the file holds whole
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    pub(crate) conversations: usize,
+}
+
+/// What to do with those who answer.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProviderCommand {
+    /// Keep, remove and look for the key of a host
+    #[command(subcommand)]
+    Key(KeyCommand),
+}
+
+/// What to do with a key.
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Keep a key, read from the terminal without showing it, or from stdin
+    Set {
+        /// The host that it is for and will be sent to alone, as in the address
+        host: String,
+    },
+    /// Forget a key
+    Remove {
+        /// The host that it is for
+        host: String,
+    },
+    /// Say where the key of a host would come from, and not what it is
+    Where {
+        /// The host that it is for
+        host: String,
+    },
 }

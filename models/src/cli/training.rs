@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::pipeline::PaperFilesArgs;
+use super::pipeline::{PaperFilesArgs, RunArgs};
 
 /// What to train for.
 #[derive(Debug, Subcommand)]
@@ -126,8 +126,9 @@ pub(crate) struct AdapterExportArgs {
 impl AdapterExportArgs {
     /// The arguments of the paper's files, if it is about them.
     pub(crate) fn paper_files(&self) -> Option<PaperFilesArgs> {
-        let (run, conversations) = (self.run.clone()?, self.conversations.clone()?);
-        Some(PaperFilesArgs { run, conversations, dry_run: self.dry_run, json: self.json })
+        let (dir, conversations) = (self.run.clone()?, self.conversations.clone()?);
+        let run = RunArgs { dir, dry_run: self.dry_run, json: self.json };
+        Some(PaperFilesArgs { run, conversations })
     }
 }
 

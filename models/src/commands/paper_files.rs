@@ -13,10 +13,10 @@ const IMPORTED: &str = "imported.json";
 
 pub(crate) fn import(args: &PaperFilesArgs, output: Output) -> Result<()> {
     let spinner = output.spinner("importing");
-    let report = if args.dry_run {
+    let report = if args.run.dry_run {
         read_in(&args.conversations, 0, None, &|_| {})?
     } else {
-        let run = RunDir::open(&args.run)?;
+        let run = RunDir::open(&args.run.dir)?;
         let folder = run.stage(FOLDER)?;
         let hash = hash_of_file(&args.conversations)?;
         let mut before: Vec<String> = match std::fs::read(folder.file(IMPORTED)) {
@@ -34,8 +34,9 @@ pub(crate) fn import(args: &PaperFilesArgs, output: Output) -> Result<()> {
         report
     };
     drop(spinner);
-    if args.json {
-        output.json(&json!({ "imported": report.imported, "left_out": report.left_out, "dry_run": args.dry_run }))?;
+    if args.run.json {
+        output
+            .json(&json!({ "imported": report.imported, "left_out": report.left_out, "dry_run": args.run.dry_run }))?;
     }
     for line in &report.left_out {
         output.warn(&format!("line {}: left out: {}", line.line, line.reason));
@@ -45,17 +46,17 @@ pub(crate) fn import(args: &PaperFilesArgs, output: Output) -> Result<()> {
 }
 
 pub(crate) fn export(args: &PaperFilesArgs, output: Output) -> Result<()> {
-    let trees = args.run.join(FOLDER).join(TREES);
+    let trees = args.run.dir.join(FOLDER).join(TREES);
     if !trees.exists() {
         let reason = format!("{} is not there", trees.display());
         return Err(Error::StageEmpty { stage: "export", reason, hint: "`aloe trees` or `aloe import` makes it" });
     }
-    let out = (!args.dry_run).then_some(args.conversations.as_path());
+    let out = (!args.run.dry_run).then_some(args.conversations.as_path());
     let spinner = output.spinner("exporting");
     let count = write_out(&trees, out, &|_| {})?;
     drop(spinner);
-    if args.json {
-        output.json(&json!({ "exported": count, "dry_run": args.dry_run }))?;
+    if args.run.json {
+        output.json(&json!({ "exported": count, "dry_run": args.run.dry_run }))?;
     }
     output.note(&format!("{count} conversations"));
     Ok(())

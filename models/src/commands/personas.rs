@@ -34,7 +34,7 @@ pub(crate) fn run(args: &PersonasArgs, settings: &Settings, output: Output) -> R
     let mut stage = Stage::new(&args.stage, &Role::POOL, settings, output)?;
     over(&mut stage.preset.personas, args);
     let start = start(args, output)?;
-    if args.stage.dry_run {
+    if args.stage.run.dry_run {
         let numbers = &stage.preset.personas;
         let of = |kind: PoolKind| {
             let at = place(kind);
@@ -47,7 +47,7 @@ pub(crate) fn run(args: &PersonasArgs, settings: &Settings, output: Output) -> R
 
 fn make(stage: &Stage<'_>, args: &PersonasArgs, start: Start) -> Result<()> {
     let (numbers, output) = (&stage.preset.personas, stage.output);
-    let run = RunDir::open(&args.stage.run)?;
+    let run = RunDir::open(&args.stage.run.dir)?;
     let folder = run.stage(FOLDER)?;
     let vectors = Vectors::open(args.embedder.as_deref(), stage.settings, output)?;
     let inputs: Vec<_> = start.files.iter().map(|(name, path)| (name.as_str(), path.as_path())).collect();
@@ -63,14 +63,14 @@ fn make(stage: &Stage<'_>, args: &PersonasArgs, start: Start) -> Result<()> {
     for (kind, mut texts) in KINDS.into_iter().zip(start.texts) {
         // A pool that is smaller than what it begins with is a part of that, drawn.
         if texts.len() > target(kind, numbers) {
-            Draws::new(args.stage.seed, "start", 0).shuffle(&mut texts);
+            Draws::new(args.stage.numbers.seed, "start", 0).shuffle(&mut texts);
             texts.truncate(target(kind, numbers));
         }
         let growth = Growth {
             kind,
             target: target(kind, numbers),
             numbers,
-            seed: args.stage.seed,
+            seed: args.stage.numbers.seed,
             scripted: stage.roles.scripted(),
             gateway: &gateway,
             embed: &embed,
@@ -93,7 +93,7 @@ fn make(stage: &Stage<'_>, args: &PersonasArgs, start: Start) -> Result<()> {
         let eval = eval_count(kind, numbers).min(members.len().saturating_sub(1));
         // What the filter lets stand side by side cannot be kept apart here: chains of such neighbours join all.
         let cosine = numbers.split_cosine.max(numbers.max_cosine);
-        let splits = split(&members, eval, cosine, args.stage.seed, &embed)?;
+        let splits = split(&members, eval, cosine, args.stage.numbers.seed, &embed)?;
         let found = splits.iter().filter(|split| **split == Split::Eval).count();
         if found < eval {
             output.warn(&format!("{found} of {eval} {} for evaluation: the rest have near neighbours", plural(kind)));
@@ -104,7 +104,7 @@ fn make(stage: &Stage<'_>, args: &PersonasArgs, start: Start) -> Result<()> {
     let plan = CombinePlan {
         train: numbers.personalities_per_profile,
         eval: numbers.eval_personalities_per_profile,
-        seed: args.stage.seed,
+        seed: args.stage.numbers.seed,
     };
     let personas = combine(&pools[0], &pools[1], plan);
     write(&folder, &pools, &personas, &reports)?;
@@ -208,7 +208,7 @@ fn tell(
 ) -> Result<()> {
     let count = |split| personas.iter().filter(|persona| persona.split == split).count();
     let (train, eval) = (count(Split::Train), count(Split::Eval));
-    if stage.args.json {
+    if stage.args.run.json {
         stage.output.json(&json!({
             "personas": { "train": train, "eval": eval }, "pools": reports, "mended": mended, "left_out": left_out,
             "scripted": stage.roles.scripted(),

@@ -13,12 +13,10 @@ use crate::cli::StageArgs;
 use crate::error::{Error, Result};
 use crate::output::Output;
 use crate::preset::{Preset, ProviderNumbers, numbers_of};
-use crate::provider::{Drawing, Estimate, Gateway, Openers, Prices, Role, Roles};
+use crate::provider::{CALLS, Drawing, Estimate, Gateway, Openers, Prices, Role, Roles};
 use crate::run_dir::{Configuration, RunDir, hash_of_file};
 use crate::settings::{Settings, key_of};
 
-/// Every answer that cost something, in the run.
-const CALLS: &str = "calls.jsonl";
 const BATCHES: &str = "batches.jsonl";
 
 /// What a stage was asked for, resolved.
@@ -35,7 +33,7 @@ impl<'a> Stage<'a> {
     pub(super) fn new(args: &'a StageArgs, roles: &[Role], settings: &'a Settings, output: Output) -> Result<Self> {
         Ok(Self {
             args,
-            preset: Preset::resolve(&args.preset, &args.set)?,
+            preset: Preset::resolve(&args.numbers.preset, &args.numbers.set)?,
             roles: Roles::parse(roles, args.provider.as_deref(), &args.role)?,
             prices: Prices::parse(&args.price)?,
             settings,
@@ -61,7 +59,7 @@ impl<'a> Stage<'a> {
         let hashed = inputs.iter().map(|(name, path)| Ok(((*name).to_owned(), hash_of_file(path)?)));
         Ok(Configuration {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            seed: self.args.seed,
+            seed: self.args.numbers.seed,
             numbers: numbers_of(section)?,
             roles: self.roles.by_name(),
             inputs: hashed.collect::<Result<BTreeMap<_, _>>>()?,
@@ -73,7 +71,7 @@ impl<'a> Stage<'a> {
         let sum = |of: fn(&Estimate) -> u64| estimates.iter().map(of).sum::<u64>();
         let cost: Option<f64> = estimates.iter().map(|estimate| estimate.cost).sum();
         let (calls, prompt, completion) = (sum(|e| e.calls), sum(|e| e.prompt_tokens), sum(|e| e.completion_tokens));
-        if self.args.json {
+        if self.args.run.json {
             return self.output.json(&json!({
                 "dry_run": true, "estimated": true, "calls": calls, "prompt_tokens": prompt,
                 "completion_tokens": completion, "cost": cost, "roles": estimates,

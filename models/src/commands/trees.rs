@@ -20,18 +20,18 @@ use crate::settings::Settings;
 pub(crate) fn run(args: &TreesArgs, settings: &Settings, output: Output) -> Result<()> {
     let mut stage = Stage::new(&args.stage, &Role::DIALOGUE, settings, output)?;
     over(&mut stage.preset.trees, args);
-    let path = args.stage.run.join(PERSONA_FOLDER).join(PERSONAS);
+    let path = args.stage.run.dir.join(PERSONA_FOLDER).join(PERSONAS);
     let personas: Vec<Persona> = read_lines(&path)?;
-    let planned = plan(&personas, args.split, stage.preset.trees.conversations, args.stage.seed);
+    let planned = plan(&personas, args.split, stage.preset.trees.conversations, args.stage.numbers.seed);
     if planned.is_empty() {
         let reason = format!("{} has no persona of this split", path.display());
         return Err(Error::StageEmpty { stage: "trees", reason, hint: "`aloe personas` makes them" });
     }
-    if args.stage.dry_run {
+    if args.stage.run.dry_run {
         let count = planned.len();
         return stage.tell_estimate(&estimate(&planned, count, &stage.preset.trees, &stage.roles, &stage.prices));
     }
-    let run = RunDir::open(&args.stage.run)?;
+    let run = RunDir::open(&args.stage.run.dir)?;
     let folder = run.stage(FOLDER)?;
     let mut configuration = stage.configuration(&stage.preset.trees, &[("personas", &path)])?;
     configuration.inputs.insert("split".to_owned(), format!("{:?}", args.split).to_lowercase());
@@ -40,7 +40,7 @@ pub(crate) fn run(args: &TreesArgs, settings: &Settings, output: Output) -> Resu
     let forest = Forest {
         gateway: &gateway,
         numbers: &stage.preset.trees,
-        seed: args.stage.seed,
+        seed: args.stage.numbers.seed,
         scripted: stage.roles.scripted(),
         plan: &planned,
     };
@@ -86,7 +86,7 @@ fn drawing(role: Role, numbers: &TreeNumbers) -> Drawing {
 }
 
 fn tell(stage: &Stage<'_>, report: &ForestReport, trees: usize, rejected: usize, gateway: &Gateway) -> Result<()> {
-    if stage.args.json {
+    if stage.args.run.json {
         stage.output.json(&json!({
             "trees": trees, "rejected": rejected, "this_time": report, "calls": gateway.totals(),
             "cost": gateway.cost(), "scripted": stage.roles.scripted(),

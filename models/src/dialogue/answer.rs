@@ -2,33 +2,8 @@
 
 use serde::Deserialize;
 
-use crate::provider::{Answer, sentences};
-
-/// Names that models put before a message.
-const LABELS: &[&str] = &["user", "you", "me", "assistant", "friend", "answer", "reply", "message", "next message"];
-
-/// A message of a person or an assistant: without label and quotation marks, and whole sentences where it was cut.
-pub(super) fn message(answer: &Answer) -> Option<String> {
-    let mut text = answer.text.trim();
-    if let Some((label, rest)) = text.split_once(':')
-        && LABELS.contains(&label.trim_matches(['*', '[', ']', ' ']).to_lowercase().as_str())
-    {
-        text = rest.trim_start_matches('*').trim();
-    }
-    let quoted = text.len() > 2 && text.starts_with('"') && text.ends_with('"') && text.matches('"').count() == 2;
-    let text = if quoted { text[1..text.len() - 1].trim() } else { text };
-    let whole = if answer.cut { whole_sentences(text)? } else { text.to_owned() };
-    whole.chars().any(char::is_alphanumeric).then_some(whole)
-}
-
-/// What stands before the last end of a sentence.
-fn whole_sentences(text: &str) -> Option<String> {
-    let mut all = sentences(text);
-    if all.last().is_some_and(|last| !last.ends_with(['.', '!', '?'])) {
-        all.pop();
-    }
-    (!all.is_empty()).then(|| all.join(" "))
-}
+use crate::provider::Answer;
+use crate::roleplay::object;
 
 /// What was revealed: profile and personality.
 pub(super) type Revealed = (Option<String>, Option<String>);
@@ -63,12 +38,6 @@ struct Judged {
 /// The judge's object; prose, a number or another word is no verdict.
 pub(super) fn better(answer: &Answer) -> Option<Better> {
     object::<Judged>(&answer.text).map(|judged| judged.better)
-}
-
-/// The one JSON object of an answer, also in a fence or behind a sentence.
-fn object<T: for<'de> Deserialize<'de>>(text: &str) -> Option<T> {
-    let (start, end) = (text.find('{')?, text.rfind('}')?);
-    serde_json::from_str(text.get(start..=end)?).ok()
 }
 
 /// Models write `None` where they were asked for null.
@@ -117,15 +86,5 @@ mod tests {
         let some = read(r#"{"profile": "Keeps bees.", "personality": "None."}"#);
         assert_eq!(some, Some((Some("Keeps bees.".to_owned()), None)));
         assert_eq!(read("The user keeps bees."), None);
-    }
-
-    #[test]
-    fn a_message_loses_its_label_and_half_a_sentence() {
-        let read = |text, cut| message(&answer(text, cut));
-        assert_eq!(read("User: \"I am fine.\"", false).as_deref(), Some("I am fine."));
-        assert_eq!(read("It is late. I would", true).as_deref(), Some("It is late."));
-        assert_eq!(read("I would", true), None);
-        assert_eq!(read(" ... ", false), None);
-        assert_eq!(read("Note: this stays.", false).as_deref(), Some("Note: this stays."));
     }
 }

@@ -4,6 +4,7 @@ use super::prompt;
 use crate::preset::TreeNumbers;
 use crate::provider::{Estimate, Prices, Role, Roles, estimated_tokens};
 use crate::record::{ChatMessage, Induced, Persona};
+use crate::roleplay;
 
 /// Lengths of answers that are assumed, in tokens: three sentences each.
 const MESSAGE: u64 = 45;
@@ -30,10 +31,10 @@ pub(crate) fn estimate(
         seed: 0,
     };
     let fixed = |role| match role {
-        Role::User => tokens(&prompt::user(persona, &[])),
+        Role::User => tokens(&roleplay::user(persona, &[])),
         Role::Inducer => tokens(&prompt::induce(persona, &[])),
-        Role::Preferred => tokens(&prompt::reply(&[], Some(&hint))),
-        Role::Rejected => tokens(&prompt::reply(&[], None)),
+        Role::Preferred => tokens(&roleplay::reply(&[], Some(&hint))),
+        Role::Rejected => tokens(&roleplay::reply(&[], None)),
         _ => tokens(&prompt::judge(persona, &[], "", "")) + 2 * MESSAGE,
     };
     let played = Role::DIALOGUE.into_iter().filter(|role| *role != Role::Judge || numbers.judge);

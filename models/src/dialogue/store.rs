@@ -17,9 +17,9 @@ use crate::run_dir::{AppendLog, Lines, StageDir, replace_with};
 /// The files of this stage in the run directory.
 pub(crate) const FOLDER: &str = "trees";
 pub(crate) const TREES: &str = "trees.jsonl";
-const REJECTED: &str = "rejected.jsonl";
-const TREES_LOG: &str = "trees.log.jsonl";
-const REJECTED_LOG: &str = "rejected.log.jsonl";
+pub(crate) const REJECTED: &str = "rejected.jsonl";
+pub(crate) const TREES_LOG: &str = "trees.log.jsonl";
+pub(crate) const REJECTED_LOG: &str = "rejected.log.jsonl";
 
 /// Conversation and attempt: what a record is known by.
 type Key = (u64, u32);

@@ -10,6 +10,7 @@ use crate::preset::TreeNumbers;
 use crate::provider::{Asked, Gateway, Role, Schema, Task};
 use crate::random::Draws;
 use crate::record::{Branch, ChatMessage, ConversationTree, Induced, Node, Opinion, Persona, Utterance, Verdict};
+use crate::roleplay;
 
 /// Who talks, and how it is asked.
 pub(super) struct Turn<'a> {
@@ -32,13 +33,13 @@ impl Turn<'_> {
             None => Vec::new(),
         };
         let task = Task::User { persona, history: &history };
-        let user = self.text(Role::User, task, prompt::user(persona, &history))?;
+        let user = self.text(Role::User, task, roleplay::user(persona, &history))?;
         history.push(ChatMessage::user(&user.text));
         let induced = self.induce(&history)?;
         let hinted = Task::Reply { history: &history, hint: Some(&induced) };
-        let preferred = self.text(Role::Preferred, hinted, prompt::reply(&history, Some(&induced)))?;
+        let preferred = self.text(Role::Preferred, hinted, roleplay::reply(&history, Some(&induced)))?;
         let bare = Task::Reply { history: &history, hint: None };
-        let rejected = self.text(Role::Rejected, bare, prompt::reply(&history, None))?;
+        let rejected = self.text(Role::Rejected, bare, roleplay::reply(&history, None))?;
         let verdict =
             if self.numbers.judge { Some(self.judge(&history, &preferred.text, &rejected.text)?) } else { None };
         let swapped = verdict.as_ref().and_then(Verdict::agreed) == Some(Opinion::WithoutHint);
@@ -49,7 +50,7 @@ impl Turn<'_> {
 
     fn text(&mut self, role: Role, task: Task<'_>, messages: Vec<ChatMessage>) -> Result<Utterance> {
         let asked = Asked { role, task, messages, schema: None, seed: self.draws.call_seed() };
-        let told = self.gateway.ask(&asked, answer::message)?;
+        let told = self.gateway.ask(&asked, roleplay::message)?;
         Ok(Utterance { text: told.value, writer: writer(role), seed: told.seed })
     }
 

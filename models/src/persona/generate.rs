@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::neighbours::{Matrix, dot};
 use super::rules::{Reason, bare, check};
+use super::shingles::Shingles;
 use super::{Embed, PoolReport, Text, answer, prompt};
 use crate::error::{Error, Result};
 use crate::preset::PersonaNumbers;
@@ -70,6 +71,7 @@ struct Pool {
     members: Vec<Text>,
     matrix: Matrix,
     known: HashSet<String>,
+    shingles: Shingles,
 }
 
 /// Grows `start` to the target; `progress` hears of each wave with the size of the pool.
@@ -203,7 +205,9 @@ impl Pool {
         let texts: Vec<_> = members.iter().map(|member| member.text.clone()).collect();
         let full = stop(members.len(), done, growth).is_some();
         let matrix = if full { Matrix::default() } else { Matrix::of(&texts, growth.embed)? };
-        Ok(Self { members, matrix, known })
+        let mut shingles = Shingles::default();
+        texts.iter().for_each(|text| shingles.push(text));
+        Ok(Self { members, matrix, known, shingles })
     }
 
     /// Takes what passes all filters, in order.
@@ -224,7 +228,8 @@ impl Pool {
                     let row = vectors.row(next);
                     let far = self.check_distance(row, nearest[next].map(|n| (n.member, n.cosine)), before, growth);
                     next += 1;
-                    far.err().or_else(|| (!self.known.insert(bare(&text))).then_some(Reason::Duplicate))
+                    // Once more, since the texts before it in the same answer are members by now.
+                    far.err().or_else(|| self.check_wording(&text, growth).err())
                 }
             };
             // What comes after the target is reached is not of this pool, and not refused either.
@@ -233,6 +238,8 @@ impl Pool {
             }
             if refused.is_none() {
                 self.matrix.push(vectors.row(next - 1));
+                self.known.insert(bare(&text));
+                self.shingles.push(&text);
                 let scripted = growth.scripted;
                 self.members.push(Text { text: text.clone(), origin: origin.clone(), scripted });
             }
@@ -243,7 +250,19 @@ impl Pool {
 
     fn check(&self, text: &str, growth: &Growth<'_>) -> Result<(), Reason> {
         check(growth.kind, text, growth.numbers)?;
-        if self.known.contains(&bare(text)) { Err(Reason::Duplicate) } else { Ok(()) }
+        self.check_wording(text, growth)
+    }
+
+    fn check_wording(&self, text: &str, growth: &Growth<'_>) -> Result<(), Reason> {
+        if self.known.contains(&bare(text)) {
+            return Err(Reason::Duplicate);
+        }
+        match self.shingles.nearest(text) {
+            Some((member, share)) if share > growth.numbers.max_overlap => {
+                Err(Reason::Overlap { share, neighbour: format!("{}-{:04}", growth.kind.as_str(), member + 1) })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Compares with what was taken since the product was computed, too.

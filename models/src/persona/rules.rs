@@ -33,6 +33,11 @@ pub(crate) enum Reason {
     Profile,
     /// The same text, but for case, spaces and signs.
     Duplicate,
+    /// Too much of a member's wording.
+    Overlap {
+        share: f32,
+        neighbour: String,
+    },
     /// Too near to a member in meaning.
     Near {
         cosine: f32,
@@ -51,6 +56,7 @@ impl fmt::Display for Reason {
             Self::Personality => f.write_str("a personality among profiles"),
             Self::Profile => f.write_str("a profile among personalities"),
             Self::Duplicate => f.write_str("there already"),
+            Self::Overlap { share, neighbour } => write!(f, "{:.0}% of the wording of {neighbour}", share * 100.0),
             Self::Near { cosine, neighbour } => write!(f, "too near to {neighbour} ({cosine:.2})"),
         }
     }

@@ -3,15 +3,19 @@
 //! An answer is found by its request (messages, form, drawing, seed) and the model that gave it. Texts stay on the disk;
 //! in memory there are 32 bytes of key and a place for each.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use super::ledger::Prices;
 use super::{Answer, Call};
 use crate::error::{Error, Result};
 use crate::run_dir::{AppendLog, Lines};
+
+/// The journal's name in the run.
+pub(crate) const CALLS: &str = "calls.jsonl";
 
 /// One finished call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,6 +120,44 @@ impl Journal {
 pub(super) fn recording(path: &Path) -> Result<HashMap<String, Answer>> {
     let entries = Lines::<Entry>::open(path)?;
     entries.map(|entry| entry.map(|entry| (entry.request.clone(), entry.into_answer()))).collect()
+}
+
+/// What a run's calls of one role to one model came to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Spent {
+    role: String,
+    model: String,
+    calls: u64,
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    /// Dollars; nothing where the price is not known.
+    cost: Option<f64>,
+}
+
+/// What stands in a journal, summed, also while it grows; nothing where there is none.
+pub(crate) fn spent(path: &Path, prices: &Prices) -> Result<Vec<Spent>> {
+    #[derive(Deserialize)]
+    struct Counts {
+        role: String,
+        model: String,
+        prompt_tokens: u64,
+        completion_tokens: u64,
+    }
+    let mut sums: BTreeMap<(String, String), [u64; 3]> = BTreeMap::new();
+    if path.exists() {
+        let mut lines: Lines<Counts> = Lines::open(path)?;
+        while let Some(line) = lines.next_line() {
+            // The newest line may be half there.
+            let Ok(counts) = serde_json::from_slice::<Counts>(&line?.1) else { continue };
+            let sum = sums.entry((counts.role, counts.model)).or_default();
+            *sum = [sum[0] + 1, sum[1] + counts.prompt_tokens, sum[2] + counts.completion_tokens];
+        }
+    }
+    let spent = |((role, model), [calls, prompt_tokens, completion_tokens]): ((String, String), [u64; 3])| {
+        let cost = prices.cost(&model, prompt_tokens, completion_tokens);
+        Spent { role, model, calls, prompt_tokens, completion_tokens, cost }
+    };
+    Ok(sums.into_iter().map(spent).collect())
 }
 
 fn parse(path: &Path, line: u64, bytes: &[u8]) -> Result<Entry> {

@@ -53,6 +53,7 @@ impl Provider for Scripted {
             Task::Induce { persona, history } => induce(persona, history),
             Task::Reply { history, hint } => reply(history, hint, draws),
             Task::Judge { persona, first, second } => judge(persona, first, second),
+            Task::Score { persona, reply } => json!({ "score": 1 + planted(persona, reply) }).to_string(),
         };
         let prompt_tokens = call.messages.iter().map(|message| estimated_tokens(&message.content)).sum();
         let completion_tokens = estimated_tokens(&text);
@@ -121,14 +122,15 @@ fn reply(history: &[ChatMessage], hint: Option<&Induced>, mut draws: Draws) -> S
 /// The reply that has more of the planted style and topics; where neither has more, always the first, as a judge with
 /// a preference for places would, so that ties occur.
 fn judge(persona: &Persona, first: &str, second: &str) -> String {
-    let topics = styles::topics(&persona.profile);
-    let style = Style::of(&persona.personality);
-    let score = |reply: &str| {
-        let on_topic = usize::from(topics.iter().any(|topic| reply.contains(topic.word)));
-        2 * usize::from(style.is_some_and(|style| style.shows_in(reply))) + on_topic
-    };
-    let winner = if score(second) > score(first) { "second" } else { "first" };
+    let winner = if planted(persona, second) > planted(persona, first) { "second" } else { "first" };
     json!({ "better": winner }).to_string()
+}
+
+/// How much of the planted style and topics a reply has, from 0 to 4.
+fn planted(persona: &Persona, reply: &str) -> usize {
+    let on_topic = styles::topics(&persona.profile).iter().any(|topic| reply.contains(topic.word));
+    let in_style = Style::of(&persona.personality).is_some_and(|style| style.shows_in(reply));
+    3 * usize::from(in_style) + usize::from(on_topic)
 }
 
 #[cfg(test)]

@@ -17,13 +17,17 @@ pub(crate) enum Role {
     Preferred,
     /// Answers without knowing it.
     Rejected,
-    /// Says which of two replies suits the persona better.
+    /// The system that the benchmark measures.
+    Candidate,
+    /// Says which of two replies suits the persona better, or how well one does.
     Judge,
 }
 
 impl Role {
     pub(crate) const POOL: [Self; 2] = [Self::Profiles, Self::Personalities];
     pub(crate) const DIALOGUE: [Self; 5] = [Self::User, Self::Inducer, Self::Preferred, Self::Rejected, Self::Judge];
+
+    pub(crate) const BENCHMARK: [Self; 3] = [Self::User, Self::Candidate, Self::Judge];
 
     /// The name in flags and files.
     pub(crate) fn as_str(self) -> &'static str {
@@ -34,6 +38,7 @@ impl Role {
             Self::Inducer => "inducer",
             Self::Preferred => "preferred",
             Self::Rejected => "rejected",
+            Self::Candidate => "candidate",
             Self::Judge => "judge",
         }
     }
@@ -60,4 +65,6 @@ pub(crate) enum Task<'a> {
     Reply { history: &'a [ChatMessage], hint: Option<&'a Induced> },
     /// Which of two replies is better.
     Judge { persona: &'a Persona, first: &'a str, second: &'a str },
+    /// How well a reply suits the persona.
+    Score { persona: &'a Persona, reply: &'a str },
 }

@@ -3,6 +3,7 @@
 //! A key is looked up by the host that it will be sent to, so a mistyped address gets none. It is never written down.
 
 use super::{Token, variable};
+use crate::error::{Error, Result};
 
 /// The service's name in the keyring; the user's name there is the host.
 const SERVICE: &str = "aloekit";
@@ -20,6 +21,53 @@ pub(crate) fn key_of(host: &str) -> Option<Token> {
 fn variable_name(host: &str) -> String {
     let letters = host.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' });
     format!("ALOE_KEY_{}", letters.collect::<String>())
+}
+
+/// Where the key of this host would come from; nothing where there is none.
+pub(crate) fn source_of_key(host: &str) -> Option<String> {
+    let own = variable_name(host);
+    if variable(&own).is_some() {
+        return Some(own);
+    }
+    if host.eq_ignore_ascii_case(SHARED.1) && variable(SHARED.0).is_some() {
+        return Some(SHARED.0.to_owned());
+    }
+    from_keyring(host).map(|_| "keyring".to_owned())
+}
+
+/// Keeps the key of this host in the system's keyring.
+///
+/// # Errors
+/// [`Error::Keyring`] where there is none, or it is locked.
+pub(crate) fn keep_key(host: &str, key: &str) -> Result<()> {
+    entry(host)?.set_password(key).map_err(|error| refused(host, &error))
+}
+
+/// Removes it; says whether there was one.
+///
+/// # Errors
+/// [`Error::Keyring`] where there is no keyring, or it is locked.
+pub(crate) fn remove_key(host: &str) -> Result<bool> {
+    match entry(host)?.delete_credential() {
+        Ok(()) => Ok(true),
+        Err(keyring::Error::NoEntry) => Ok(false),
+        Err(error) => Err(refused(host, &error)),
+    }
+}
+
+fn entry(host: &str) -> Result<keyring::Entry> {
+    keyring::Entry::new(SERVICE, host).map_err(|error| refused(host, &error))
+}
+
+/// The library's own words name the system's answer, never the secret; one variant holds its bytes and is not shown.
+fn refused(host: &str, error: &keyring::Error) -> Error {
+    let reason = match error {
+        keyring::Error::NoStorageAccess(_) => "it is locked or not there",
+        keyring::Error::PlatformFailure(_) => "the system refuses",
+        keyring::Error::TooLong(..) => "the host or the key is too long",
+        _ => "it cannot be used",
+    };
+    Error::Keyring { host: host.to_owned(), reason }
 }
 
 /// A machine without a keyring, or one that is locked, has no key there.

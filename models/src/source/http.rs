@@ -5,10 +5,11 @@
 use std::io::Read;
 use std::time::Duration;
 
+use ureq::Body;
 use ureq::http::{HeaderMap, Response, header};
-use ureq::{Agent, Body};
 
 use super::address::Address;
+use super::agents::{Agents, Patience};
 use crate::error::{Error, Result};
 use crate::settings::Token;
 
@@ -48,29 +49,16 @@ pub(crate) enum Outcome {
     RangeRefused,
 }
 
-/// The client; two agents, since a proxy has no business on the way to this machine.
+/// The client.
 pub(crate) struct Client {
-    direct: Agent,
-    proxied: Agent,
+    agents: Agents,
     stall: Duration,
 }
 
 impl Client {
     /// A client that counts `stall` of silence as the end of a connection.
     pub(crate) fn new(stall: Duration) -> Self {
-        let config = || {
-            Agent::config_builder()
-                .http_status_as_error(false)
-                .max_redirects(0)
-                .max_redirects_will_error(false)
-                .user_agent(concat!("aloekit/", env!("CARGO_PKG_VERSION")))
-                .timeout_resolve(Some(stall))
-                .timeout_connect(Some(stall))
-                .timeout_recv_response(Some(stall))
-                .timeout_per_read(Some(stall))
-                .timeout_per_write(Some(stall))
-        };
-        Self { direct: config().proxy(None).build().new_agent(), proxied: config().build().new_agent(), stall }
+        Self { agents: Agents::new(Patience { silence: stall, first_byte: stall }), stall }
     }
 
     /// Asks, follows, and sorts the answer.
@@ -94,8 +82,7 @@ impl Client {
     }
 
     fn call(&self, request: &Request<'_>, address: &Address) -> Result<Response<Body>> {
-        let agent = if address.is_loopback() { &self.direct } else { &self.proxied };
-        let mut call = agent.get(address.uri()).header("accept-encoding", "identity");
+        let mut call = self.agents.to(address).get(address.uri()).header("accept-encoding", "identity");
         if let Some(token) = request.token.filter(|_| address.same_origin(request.address)) {
             call = call.header("authorization", token.header());
         }

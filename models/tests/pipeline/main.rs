@@ -1,9 +1,12 @@
 //! The pipeline as its users run it: stages, endpoints that misbehave, kills at any point, a real small model.
 
 mod batch;
+mod browser;
 mod endpoint;
 mod faults;
+mod keys;
 mod kill;
 mod local;
 mod run;
 mod stages;
+mod view;

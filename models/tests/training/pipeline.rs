@@ -50,16 +50,23 @@ fn trees_to_sft_to_dpo_to_an_adapter_in_the_sdk() {
     workshop.aloe("export --adapter dpo --format peft --out peft").succeeded();
     let same = |name: &str| std::fs::read(workshop.path(name).join("adapter_model.safetensors")).expect("read");
     assert!(same("dpo") == same("peft"), "there and back is the same");
-    let bare = workshop.scores("--model MODEL --jsonl questions.jsonl");
-    let ours = workshop.scores("--model MODEL --adapter dpo --jsonl questions.jsonl --forward train");
-    let adapter = workshop.scores("--model MODEL --adapter adapter.gguf --jsonl questions.jsonl");
-    let merged = workshop.scores("--model merged.gguf --jsonl questions.jsonl");
-    let quantized = workshop.scores("--model merged-q8.gguf --jsonl questions.jsonl");
-    println!("bare {bare:?}\nours {ours:?}\nadapter {adapter:?}\nmerged {merged:?}\nquantized {quantized:?}");
-    // llama.cpp rounds activations to 8 bits where weights are quantized: half a nat in all over a reply.
-    assert!(largest(&ours, &bare) > 2.0, "the adapter does something");
-    for (name, other) in [("adapter", &adapter), ("merged", &merged), ("quantized", &quantized)] {
-        assert!(largest(&ours, other) < 1.0, "{name}: {ours:?} {other:?}");
+    let scores = |line: &str| workshop.scores(&format!("{line} --jsonl questions.jsonl"));
+    let bare = scores("--model MODEL --forward train");
+    let ours = scores("--model MODEL --adapter dpo --forward train");
+    assert!(largest(&ours, &bare) > 0.5, "the adapter does nothing: {ours:?} {bare:?}");
+    // The same numbers but for the rounding of merged weights to F16: a wrong order of rows would show here.
+    let merged = scores("--model merged.gguf --forward train");
+    println!("bare {bare:?}, with the adapter {ours:?}, merged {merged:?}");
+    assert!(largest(&ours, &merged) < 0.05, "{ours:?} {merged:?}");
+    // llama.cpp rounds activations to 8 bits where weights are quantized: a tenth of a nat a token at most.
+    for (name, line) in [
+        ("adapter", "--model MODEL --adapter adapter.gguf"),
+        ("merged", "--model merged.gguf"),
+        ("quantized", "--model merged-q8.gguf"),
+    ] {
+        let theirs = scores(line);
+        println!("{name}: {theirs:?}");
+        assert!(largest(&ours, &theirs) < 1.4, "{name}: {ours:?} {theirs:?}");
     }
 }
 

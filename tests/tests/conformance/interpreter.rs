@@ -1,16 +1,17 @@
 //! Carries out the steps of one case.
 
-use std::collections::HashMap;
-use std::path::Path;
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use aloekit_ffi::{
-    Adapter, AloeError, Assistant, AssistantParams, ConversationChoice, EngineParams, OnDamage, Overflow, Persona,
-    Reply, ReplyListener, Result, SamplingParams, ScriptParams, ScriptedReply, Session, SessionParams, StopReason,
-    Turn, estimate_memory, open_assistant, open_scripted_assistant,
+    AloeError, Assistant, Persona, Recalled, Reply, ReplyListener, Result, ScriptParams, ScriptedReply, Session,
+    StopReason, Turn, UserMessage, encrypt_store, estimate_memory, open_assistant, open_scripted_assistant,
 };
 use serde_json::Value;
 
+use crate::files::{files, holding};
+use crate::parameters::{adapters, assistant_params, engine, key, message, script, session_params};
 use crate::step::Step;
 
 pub(crate) struct Interpreter {
@@ -18,13 +19,15 @@ pub(crate) struct Interpreter {
     assistant: Option<Arc<Assistant>>,
     session: Option<Arc<Session>>,
     last_turn: i64,
+    folder: PathBuf,
+    noted: BTreeMap<PathBuf, Vec<u8>>,
 }
 
 impl Interpreter {
     pub(crate) fn new(data: &Path, model: &Path) -> Self {
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let kept = HashMap::from([("DIR".to_owned(), text(data)), ("MODEL".to_owned(), text(model))]);
-        Self { kept, assistant: None, session: None, last_turn: 0 }
+        Self { kept, assistant: None, session: None, last_turn: 0, folder: data.into(), noted: BTreeMap::new() }
     }
 
     pub(crate) async fn run(&mut self, steps: &[Value]) {
@@ -47,8 +50,8 @@ impl Interpreter {
         let kept = self.kept.clone();
         let step = Step { fields, kept: &kept };
         match step.text("do").as_str() {
-            "open" => self.assistant = Some(open_assistant(params(&step), None).await?),
-            "open_scripted" => self.assistant = Some(open_scripted_assistant(script(&step)).await?),
+            "open" => self.assistant = Some(open_assistant(assistant_params(&step), None).await?),
+            "open_scripted" => self.assistant = Some(open_scripted_assistant(script(&step), key(&step)).await?),
             "session" => self.session = Some(self.assistant().session(session_params(&step)).await?),
             "send" => self.send(&step).await?,
             "send_to" => self.send_to(&step).await?,
@@ -74,6 +77,12 @@ impl Interpreter {
                 }
             }
             "parallel" => self.parallel(&step),
+            "settle" => self.assistant().settle().await?,
+            "rekey" => self.assistant().rekey(key(&step).expect("a key")).await?,
+            "encrypt" => encrypt_store(step.text("path"), key(&step).expect("a key")).await?,
+            "note_files" => self.noted = files(&self.folder),
+            "same_files" => assert!(self.noted == files(&self.folder), "bytes were changed: {fields}"),
+            "hidden_in_files" => assert_eq!(holding(&self.folder, &step.text("text")), Vec::<PathBuf>::new()),
             _ => self.rights(&step).await?,
         }
         Ok(())
@@ -117,7 +126,7 @@ impl Interpreter {
     }
 
     async fn send(&mut self, step: &Step<'_>) -> Result<()> {
-        let reply = self.session().send(step.text("text")).await?;
+        let reply = self.session().send(message(step)).await?;
         let pieces = read(&reply).await?;
         let turn = reply.finish().await?;
         assert_eq!(pieces, turn.reply, "{}", step.fields);
@@ -128,7 +137,7 @@ impl Interpreter {
 
     async fn send_to(&mut self, step: &Step<'_>) -> Result<()> {
         let listener = Arc::new(Listener { text: Mutex::default(), throws: step.flag("throws") });
-        let turn = self.session().send_to(step.text("text"), Arc::<Listener>::clone(&listener)).await?;
+        let turn = self.session().send_to(message(step), Arc::<Listener>::clone(&listener), None).await?;
         assert_eq!(*listener.text.lock().expect("no panic"), turn.reply);
         check_turn(&turn, step);
         self.last_turn = turn.turn;
@@ -136,7 +145,7 @@ impl Interpreter {
     }
 
     async fn cancel(&mut self, step: &Step<'_>) -> Result<()> {
-        let reply = self.session().send(step.text("text")).await?;
+        let reply = self.session().send(message(step)).await?;
         for _ in 0..step.number("after_pieces").expect("how many") {
             reply.next().await?;
         }
@@ -146,15 +155,15 @@ impl Interpreter {
     }
 
     async fn busy(&mut self, step: &Step<'_>) -> Result<()> {
-        let reply = self.session().send(step.text("text")).await?;
-        assert_eq!(self.session().send("more".into()).await.err(), Some(AloeError::Busy));
+        let reply = self.session().send(message(step)).await?;
+        assert_eq!(self.session().send(typed("more")).await.err(), Some(AloeError::Busy));
         reply.cancel();
         reply.finish().await?;
         Ok(())
     }
 
     async fn background_during(&mut self, step: &Step<'_>) -> Result<()> {
-        let reply = self.session().send(step.text("text")).await?;
+        let reply = self.session().send(message(step)).await?;
         reply.next().await?;
         self.assistant().enter_background().await?;
         assert_eq!(reply.finish().await, Err(AloeError::Backgrounded));
@@ -223,11 +232,11 @@ async fn kinds(step: &Step<'_>) -> Result<()> {
     let reply = |pieces: &str, fails_with| ScriptedReply { pieces: vec![pieces.into()], piece_delay_ms: 0, fails_with };
     for name in step.texts("fails_with") {
         let replies = vec![reply("so far", Some(make(&name))), reply("fine", None)];
-        let assistant = open_scripted_assistant(ScriptParams { replies, ..script(step) }).await?;
+        let assistant = open_scripted_assistant(ScriptParams { replies, ..script(step) }, None).await?;
         let session = assistant.session(session_params(step)).await?;
-        let error = session.send("go".into()).await?.finish().await.expect_err("the script says so");
+        let error = session.send(typed("go")).await?.finish().await.expect_err("the script says so");
         assert_eq!(name_of(&error), name);
-        assert_eq!(session.send("again".into()).await?.finish().await?.reply, "fine", "{name}");
+        assert_eq!(session.send(typed("again")).await?.finish().await?.reply, "fine", "{name}");
     }
     Ok(())
 }
@@ -240,12 +249,23 @@ fn check_turn(turn: &Turn, step: &Step<'_>) {
     if let Some(stop) = step.optional("stop") {
         assert_eq!(format!("{:?}", turn.stop), stop);
     }
+    let says = |memories: &[Recalled], words: &str| memories.iter().any(|memory| memory.text.contains(words));
     if let Some(words) = step.optional("recalls") {
-        assert!(turn.facts.iter().any(|fact| fact.text.contains(&words)), "{:?}", turn.facts);
+        assert!(says(&turn.facts, &words), "{:?}", turn.facts);
+    }
+    if let Some(words) = step.optional("stands") {
+        assert!(says(&turn.persona, &words), "{:?}", turn.persona);
+    }
+    if let Some(words) = step.optional("stands_not") {
+        assert!(!says(&turn.persona, &words), "{:?}", turn.persona);
     }
     if step.flag("cached") {
         assert!(turn.stats.cached_tokens > 0, "{:?}", turn.stats);
     }
+}
+
+fn typed(text: &str) -> UserMessage {
+    UserMessage { text: text.into(), pasted: Vec::new() }
 }
 
 /// The variant's name, which is what the cases call an error by.
@@ -254,7 +274,7 @@ fn name_of(error: &AloeError) -> String {
     text.split([' ', '{']).next().unwrap_or_default().to_owned()
 }
 
-fn make(name: &str) -> AloeError {
+pub(crate) fn make(name: &str) -> AloeError {
     let (path, reason) = ("p".to_owned(), "r".to_owned());
     match name {
         "ModelMissing" => AloeError::ModelMissing { what: "model".into(), path },
@@ -280,91 +300,5 @@ fn make(name: &str) -> AloeError {
         "CallbackFailed" => AloeError::CallbackFailed { reason },
         "Internal" => AloeError::Internal { reason },
         other => panic!("the cases name an error that is none: {other}"),
-    }
-}
-
-fn engine(step: &Step<'_>) -> EngineParams {
-    EngineParams {
-        model: step.text("model"),
-        n_ctx: step.unsigned("n_ctx").unwrap_or(4096),
-        n_batch: 512,
-        n_sessions: 4,
-        n_gpu_layers: 0,
-        n_threads: Some(1),
-        kv_type: None,
-        flash_attention: None,
-        repack: true,
-        chat_template: None,
-        memory_budget_mib: step.unsigned("memory_budget_mib").map(Into::into),
-    }
-}
-
-fn params(step: &Step<'_>) -> AssistantParams {
-    AssistantParams {
-        engine: engine(step),
-        memory: step.optional("memory"),
-        embedder: None,
-        snapshots: step.optional("snapshots"),
-        on_damage: on_damage(step),
-        durability: None,
-    }
-}
-
-fn script(step: &Step<'_>) -> ScriptParams {
-    let reply = |fields: &Value| {
-        let reply = Step { fields, kept: step.kept };
-        ScriptedReply {
-            pieces: reply.texts("pieces"),
-            piece_delay_ms: reply.unsigned("delay_ms").unwrap_or(0),
-            fails_with: reply.optional("fails_with").map(|name| make(&name)),
-        }
-    };
-    ScriptParams {
-        replies: step.fields["replies"].as_array().into_iter().flatten().map(reply).collect(),
-        memory: step.optional("memory"),
-        snapshots: None,
-        n_ctx: step.unsigned("n_ctx").unwrap_or(4096),
-        uses_gpu: step.flag("uses_gpu"),
-        on_damage: on_damage(step),
-    }
-}
-
-fn on_damage(step: &Step<'_>) -> Option<OnDamage> {
-    step.optional("on_damage").map(|_| OnDamage::Quarantine)
-}
-
-fn adapters(step: &Step<'_>) -> Vec<Adapter> {
-    step.texts("paths").into_iter().map(|path| Adapter { path, scale: 1.0 }).collect()
-}
-
-fn session_params(step: &Step<'_>) -> SessionParams {
-    let conversation = match step.number("conversation") {
-        Some(id) => ConversationChoice::Id { id },
-        None if step.optional("conversation").as_deref() == Some("new") => ConversationChoice::New,
-        None => ConversationChoice::Latest,
-    };
-    SessionParams {
-        conversation: Some(conversation),
-        system_prompt: None,
-        sampling: Some(SamplingParams {
-            temperature: 0.0,
-            top_k: 40,
-            top_p: 0.95,
-            min_p: 0.05,
-            repetition_penalty: 1.0,
-            frequency_penalty: 0.0,
-            presence_penalty: 0.0,
-            penalty_window: 128,
-            seed: None,
-        }),
-        max_reply_tokens: step.unsigned("max_reply_tokens").unwrap_or(384),
-        stop: Vec::new(),
-        form: None,
-        overflow: Some(Overflow::DropOldest),
-        remember: true,
-        recall: true,
-        memory_share: 0.15,
-        max_recalled: 6,
-        adapters: Vec::new(),
     }
 }

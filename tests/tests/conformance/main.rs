@@ -1,6 +1,8 @@
 //! The cases that every binding must pass (`tests/conformance`), run on the layer below Kotlin and Swift.
 
+mod files;
 mod interpreter;
+mod parameters;
 mod step;
 
 use std::fs;
@@ -23,6 +25,16 @@ fn cancel() {
 #[test]
 fn persona() {
     run("persona");
+}
+
+#[test]
+fn encryption() {
+    run("encryption");
+}
+
+#[test]
+fn learning() {
+    run("learning");
 }
 
 #[test]
@@ -50,7 +62,7 @@ fn every_file_of_cases_is_run() {
         .map(|path| path.file_stem().expect("a name").to_string_lossy().into_owned())
         .collect();
     names.sort();
-    assert_eq!(names, ["cancel", "chat", "errors", "lifecycle", "persona", "snapshots"]);
+    assert_eq!(names, ["cancel", "chat", "encryption", "errors", "learning", "lifecycle", "persona", "snapshots"]);
 }
 
 fn folder() -> std::path::PathBuf {

@@ -61,6 +61,10 @@ impl Worker {
         }
         let room = n_ctx - prompt.len();
         let reserve = prompt.len() + request.max_tokens.min(room);
+        if !request.may_evict && self.would_evict(slot, request.sequence, reserve) {
+            request.reply.end(Err(Error::Busy));
+            return Ok(None);
+        }
         if !self.make_room(slot, reserve) {
             return Err(Box::new(request));
         }
@@ -95,6 +99,11 @@ impl Worker {
             self.evict(idle);
         }
         true
+    }
+
+    fn would_evict(&self, slot: usize, sequence: SequenceId, reserve: usize) -> bool {
+        let is_another_s = self.slots.get(slot).owner.is_some_and(|owner| owner != sequence);
+        is_another_s || self.slots.cells_in_use(slot) + reserve > self.context.params().n_ctx as usize
     }
 
     pub(super) fn evict(&mut self, index: usize) {

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::persona::Origin;
+use crate::message::is_hidden;
 
 /// Who wrote a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,15 +85,6 @@ fn cut(message: &str) -> Vec<Line<'_>> {
         new_paragraph = false;
     }
     lines
-}
-
-/// Controls, and characters that show nothing or turn the writing around. The two joiners and the variation selectors
-/// are not among them: they are typed, in emoji and in Persian.
-pub(super) fn is_hidden(c: char) -> bool {
-    let hides = matches!(u32::from(c),
-        0xAD | 0x61C | 0x115F | 0x1160 | 0x180E | 0x200B | 0x200E | 0x200F | 0x202A..=0x202E | 0x2060..=0x206F | 0x3164
-        | 0xFEFF | 0xFFA0 | 0xFFF9..=0xFFFC | 0xE0000..=0xE0FFF);
-    hides || (c.is_control() && !c.is_whitespace())
 }
 
 fn raise(line: &mut Line<'_>, to: Author) {

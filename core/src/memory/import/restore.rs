@@ -111,6 +111,7 @@ impl<'a> Restore<'a> {
         self.report.conversations = wanted.len() as u64;
         for conversation in &wanted {
             let id = log::create_conversation(self.tx, conversation.started_ms)?;
+            log::set_remembers(self.tx, id, conversation.remembers)?;
             self.ids.conversations.insert(conversation.id, id);
         }
         let mut turns: Vec<(ConversationId, &StoredTurn)> =

@@ -17,10 +17,10 @@ pub use prompted::{InductionPrompt, PromptedInducer};
 
 use serde::{Deserialize, Serialize};
 
-use super::authorship::is_hidden;
 use super::persona::{MemoryKind, Origin};
 use super::words::content_words;
 use crate::Result;
+use crate::message::is_hidden;
 
 /// Longer words are a passage, not a fact, in bytes.
 const MOST_BYTES: usize = 600;

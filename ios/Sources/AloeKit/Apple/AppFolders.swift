@@ -3,9 +3,8 @@
 
     /// Where an app keeps what belongs to its user: in Application Support, and in no backup.
     ///
-    /// The memory is not encrypted by this version. It is as safe as the app's container: other apps cannot read it,
-    /// and it is protected by the device's passcode as the protection class says. ``StoreKey`` is made ready for the
-    /// version that encrypts.
+    /// With a key, memory and snapshots are encrypted: ``KeychainKey`` keeps one. Without, they are as safe as the app's
+    /// container: other apps cannot read them, and the device's passcode protects them as the protection class says.
     public struct AppFolders: Sendable {
         /// The folder of everything below.
         public let root: URL
@@ -35,10 +34,12 @@
         public var guarding: LoadGuard { LoadGuard(marker: root.appendingPathComponent("loading")) }
 
         /// Parameters with memory and snapshots in their places.
-        public func params(_ engine: EngineParams, embedder: EmbedderParams? = nil) -> AssistantParams {
+        public func params(
+            _ engine: EngineParams, embedder: EmbedderParams? = nil, key: StoreKey? = nil
+        ) -> AssistantParams {
             AssistantParams(
                 engine: engine, memory: root.appendingPathComponent("memory.db").path, embedder: embedder,
-                snapshots: root.appendingPathComponent("snapshots").path)
+                snapshots: root.appendingPathComponent("snapshots").path, key: key)
         }
     }
 #endif

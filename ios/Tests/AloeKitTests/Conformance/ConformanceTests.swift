@@ -10,11 +10,13 @@ final class ConformanceTests: XCTestCase {
     }
 
     private static let folder = Repository.root.appendingPathComponent("tests/conformance")
-    private static let known = ["cancel", "chat", "errors", "lifecycle", "persona", "snapshots"]
+    private static let known = ["cancel", "chat", "encryption", "errors", "learning", "lifecycle", "persona", "snapshots"]
 
     func testCancel() async throws { try await run("cancel") }
     func testChat() async throws { try await run("chat") }
+    func testEncryption() async throws { try await run("encryption") }
     func testErrors() async throws { try await run("errors") }
+    func testLearning() async throws { try await run("learning") }
     func testLifecycle() async throws { try await run("lifecycle") }
     func testPersona() async throws { try await run("persona") }
     func testSnapshots() async throws { try await run("snapshots") }

@@ -8,8 +8,11 @@ actor Interpreter {
     private var assistant: Assistant?
     private var session: Session?
     private var lastTurn: Int64 = 0
+    private let folder: URL
+    private var noted: [String: Data] = [:]
 
     init(folder: URL, model: String) {
+        self.folder = folder
         kept = ["DIR": folder.path, "MODEL": model]
     }
 
@@ -32,6 +35,13 @@ actor Interpreter {
         throw Failure("\(wanted) was expected: \(step)")
     }
 
+    /// Every file of the case, with its bytes.
+    private func files() throws -> [String: Data] {
+        let names = try FileManager.default.subpathsOfDirectory(atPath: folder.path)
+        let urls = names.map { ($0, folder.appendingPathComponent($0)) }.filter { !$0.1.isFolder }
+        return try Dictionary(uniqueKeysWithValues: urls.map { ($0, try Data(contentsOf: $1)) })
+    }
+
     private func opened() throws -> Assistant {
         guard let assistant else { throw Failure("no assistant was opened") }
         return assistant
@@ -45,7 +55,7 @@ actor Interpreter {
     private func perform(_ step: Step) async throws {
         switch try step.text("do") {
         case "open": assistant = try await Assistant.open(AssistantParams(step))
-        case "open_scripted": assistant = try await ScriptedAssistant.open(Script(step))
+        case "open_scripted": assistant = try await ScriptedAssistant.open(Script(step), key: step.key())
         case "session": session = try await opened().session(SessionParams(step))
         case "send": try await send(step)
         case "send_to": lastTurn = try await sendTo(talk(), step).turn
@@ -62,6 +72,16 @@ actor Interpreter {
         case "close": await (try opened()).closeAndWait()
         case "repeat": for _ in 0..<(try step.count("times")) { try await run(step.steps("steps")) }
         case "parallel": try await parallel(step)
+        case "settle": try await opened().settle()
+        case "rekey": try await opened().rekey(step.someKey())
+        case "encrypt":
+            try await Assistant.encryptMemory(URL(fileURLWithPath: step.text("path")), key: step.someKey())
+        case "note_files": noted = try files()
+        case "same_files": try require(try files() == noted, "bytes were changed: \(step)")
+        case "hidden_in_files":
+            let words = Data(try step.text("text").lowercased().utf8)
+            let shown = try files().filter { Data($0.value.map(lowercase)).range(of: words) != nil }
+            try require(shown.isEmpty, "\(shown.keys) show it: \(step)")
         default: try await rights(step)
         }
     }
@@ -96,11 +116,17 @@ actor Interpreter {
 
     private func send(_ step: Step) async throws {
         var events: [ReplyEvent] = []
-        for try await event in try talk().send(step.text("text")) { events.append(event) }
+        for try await event in try talk().send(step.message()) { events.append(event) }
         let turn = try wholeTurn(events, step)
         lastTurn = turn.turn
         if let words = step.optional("recalls") {
             try require(turn.facts.contains { $0.text.contains(words) }, "recalled: \(turn.facts)")
+        }
+        if let words = step.optional("stands") {
+            try require(turn.persona.contains { $0.text.contains(words) }, "in the instructions: \(turn.persona)")
+        }
+        if let words = step.optional("stands_not") {
+            try require(!turn.persona.contains { $0.text.contains(words) }, "in the instructions: \(turn.persona)")
         }
         if step.flag("cached") { try require(turn.stats.cachedTokens > 0, "\(turn.stats)") }
     }
@@ -135,4 +161,10 @@ actor Interpreter {
         let estimate = try await Assistant.estimateMemory(params)
         try require(estimate.requiredMib > 0 && estimate.availableMib > 0, "\(estimate)")
     }
+}
+
+private func lowercase(_ byte: UInt8) -> UInt8 { (0x41...0x5A).contains(byte) ? byte | 0x20 : byte }
+
+extension URL {
+    fileprivate var isFolder: Bool { (try? resourceValues(forKeys: [.isDirectoryKey]))?.isDirectory == true }
 }

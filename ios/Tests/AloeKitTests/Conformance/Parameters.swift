@@ -1,5 +1,6 @@
 import AloeKit
 import AloeKitTesting
+import Foundation
 
 // The parameters that the steps of a case name.
 
@@ -10,7 +11,7 @@ extension AssistantParams {
             memoryBudgetMib: step.number("memory_budget_mib").map(UInt64.init))
         self.init(
             engine: engine, memory: step.optional("memory"), snapshots: step.optional("snapshots"),
-            onDamage: OnDamage(step))
+            onDamage: OnDamage(step), key: step.key(), induction: try Induction.from(step))
     }
 }
 
@@ -24,13 +25,41 @@ extension Script {
         }
         self.init(
             replies: replies, memory: step.optional("memory"), nCtx: step.number("n_ctx").map(UInt32.init) ?? 4096,
-            usesGpu: step.flag("uses_gpu"), onDamage: OnDamage(step))
+            usesGpu: step.flag("uses_gpu"), onDamage: OnDamage(step), induction: try Induction.from(step))
     }
 }
 
 extension OnDamage {
     init(_ step: Step) {
         self = step.optional("on_damage") == "quarantine" ? .quarantine : .fail
+    }
+}
+
+extension Step {
+    /// The key of so many bytes (32, if nothing is said), each of them the number.
+    func key() -> StoreKey? {
+        guard let byte = number("key") else { return nil }
+        return StoreKey(bytes: Data(repeating: UInt8(byte), count: Int(number("key_length") ?? 32)))
+    }
+
+    func someKey() throws -> StoreKey {
+        guard let key = key() else { throw Failure("a step has no key: \(self)") }
+        return key
+    }
+
+    func message() throws -> UserMessage {
+        UserMessage(text: try text("text"), pasted: has("pasted") ? try texts("pasted") : [])
+    }
+}
+
+extension Induction {
+    static func from(_ step: Step) throws -> Induction? {
+        switch step.optional("induction") {
+        case nil, "off": .off
+        case "extractive": .extractive
+        case "default": nil
+        case let other?: throw Failure("no such induction: \(other)")
+        }
     }
 }
 

@@ -6,6 +6,6 @@ func talk(model: String, memory: String, show: (String) -> Void) async throws {
     for try await event in try await assistant.session().send("I play the cello. Any plans for my weekend?") {
         if case let .piece(text) = event { show(text) }
     }
-    try await assistant.persona.learn()
+    try await assistant.settle()
     for fact in try await assistant.persona.facts() { show(fact.text) }
 }

@@ -13,13 +13,13 @@ use rustyline::validate::Validator;
 use rustyline::{Context, Editor, Helper};
 
 use super::slash::COMMANDS;
-use crate::commands::data_folder;
+use crate::commands::{data_folder, store_key};
 use crate::error::{Error, Result};
 
 /// A source of lines.
 pub(crate) enum Input {
     Script { reader: Box<dyn BufRead>, path: PathBuf },
-    Terminal { editor: Box<Editor<SlashHelper, DefaultHistory>>, history: PathBuf },
+    Terminal { editor: Box<Editor<SlashHelper, DefaultHistory>>, history: Option<PathBuf> },
 }
 
 /// What came of asking for a line.
@@ -29,14 +29,17 @@ pub(crate) enum Read {
 }
 
 impl Input {
-    /// The script, or stdin: a person's where it is a terminal.
-    pub(crate) fn open(script: Option<&Path>, data: &Path) -> Result<Self> {
+    /// The script, or stdin: a person's where it is a terminal. Their lines are kept, but not beside an encrypted memory.
+    pub(crate) fn open(script: Option<&Path>, data: &Path, key_file: Option<&Path>) -> Result<Self> {
         match script {
             Some(path) if path != Path::new("-") => {
                 let file = File::open(path).map_err(|error| Error::io(path, error))?;
                 Ok(Self::Script { reader: Box::new(BufReader::new(file)), path: path.to_path_buf() })
             }
-            None if std::io::stdin().is_terminal() => Self::terminal(data_folder::history(data)),
+            None if std::io::stdin().is_terminal() => {
+                let is_secret = store_key::is_secret(&data_folder::store(data), key_file);
+                Self::terminal((!is_secret).then(|| data_folder::history(data)))
+            }
             _ => Ok(Self::Script { reader: Box::new(BufReader::new(std::io::stdin())), path: PathBuf::from("stdin") }),
         }
     }
@@ -57,7 +60,9 @@ impl Input {
                 {
                     // A history that cannot be kept is no reason to end a conversation.
                     let _ = editor.add_history_entry(line.as_str());
-                    let _ = editor.append_history(history);
+                    if let Some(history) = history {
+                        let _ = editor.append_history(history);
+                    }
                 }
                 Ok(read)
             }
@@ -68,18 +73,22 @@ impl Input {
     pub(crate) fn clear_history(&mut self) -> Result<()> {
         if let Self::Terminal { editor, history } = self {
             editor.clear_history().map_err(Error::internal)?;
-            crate::cache::remove_if_there(history)?;
-            create_private(history)?;
+            if let Some(history) = history {
+                crate::cache::remove_if_there(history)?;
+                create_private(history)?;
+            }
         }
         Ok(())
     }
 
-    fn terminal(history: PathBuf) -> Result<Self> {
+    fn terminal(history: Option<PathBuf>) -> Result<Self> {
         let mut editor = Editor::new().map_err(Error::internal)?;
         editor.set_helper(Some(SlashHelper));
-        create_private(&history)?;
-        // A damaged history is left behind, not repaired.
-        let _ = editor.load_history(&history);
+        if let Some(history) = &history {
+            create_private(history)?;
+            // A damaged history is left behind, not repaired.
+            let _ = editor.load_history(history);
+        }
         Ok(Self::Terminal { editor: Box::new(editor), history })
     }
 }

@@ -38,11 +38,11 @@ pub(crate) fn run(args: ChatArgs, settings: &Settings, output: Output) -> Result
     }
     let assistant = open::assistant(&options, settings, output)?;
     let session = assistant.session(open::session(&options, options.start, options.memory))?;
-    let input = Input::open(options.script.as_deref(), &options.data)?;
+    let input = Input::open(options.script.as_deref(), &options.data, options.key_file.as_deref())?;
     let view = View::new(output, options.json, input.is_terminal());
     let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(Error::internal)?;
     let chat = Chat {
-        remember: options.memory,
+        remembers: session.remembers(),
         interrupts: Interrupts::install()?,
         last: None,
         shown: Vec::new(),
@@ -67,7 +67,8 @@ struct Chat {
     output: Output,
     interrupts: Interrupts,
     runtime: tokio::runtime::Runtime,
-    remember: bool,
+    /// Whether memory is on in the conversation.
+    remembers: bool,
     last: Option<Turn>,
     /// Memories of a topic that were just shown and go when the next line says so.
     shown: Vec<i64>,
@@ -84,8 +85,12 @@ enum Next {
 
 impl Chat {
     fn run(mut self) -> Result<()> {
+        self.session.set_recall(self.remembers);
         if self.input.is_terminal() {
             self.output.note("Everything stays on this machine. /help shows what you can ask for, /quit leaves.");
+            if !self.remembers {
+                self.output.note("Memory is off in this conversation: nothing is recalled or learnt. /remember on");
+            }
         }
         while let Read::Line(line) = self.input.read("› ")? {
             if self.line(&line)? == Next::Leave {
@@ -286,14 +291,18 @@ impl Chat {
     }
 
     fn reopen(&mut self, start: Start) -> Result<()> {
-        self.session = self.assistant.session(open::session(&self.options, start, self.remember))?;
+        self.session = self.assistant.session(open::session(&self.options, start, self.options.memory))?;
+        if self.options.memory && !self.remembers {
+            self.session.set_remember(false)?;
+        }
+        self.session.set_recall(self.remembers);
         Ok(())
     }
 
     fn remember(&mut self, on: bool) -> Result<()> {
-        self.remember = on;
-        self.session.set_remember(on);
+        self.session.set_remember(on)?;
         self.session.set_recall(on);
+        self.remembers = on;
         let words = if on { "memory is on" } else { "memory is off: nothing is recalled or learnt" };
         self.view.answer("remember", json!({"remember": on}), words)
     }

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use aloekit::engine::{EngineParams, KvType, SamplingParams};
-use aloekit::memory::{ConversationId, MemoryParams};
+use aloekit::memory::ConversationId;
 use aloekit::{Assistant, AssistantParams, Conversation, Induction, SessionParams};
 
 use super::options::{Generation, Options, Start};
 use crate::cli::KvTypeArg;
-use crate::commands::data_folder;
 use crate::commands::model_files::ModelFiles;
+use crate::commands::{data_folder, store_key};
 use crate::error::{Error, Result};
 use crate::output::Output;
 use crate::settings::Settings;
@@ -23,7 +23,7 @@ pub(crate) fn assistant(options: &Options, settings: &Settings, output: Output) 
     let _spinner = output.spinner("loading");
     Ok(Assistant::open(AssistantParams {
         engine: engine(model, &options.generation),
-        memory: MemoryParams::file(data_folder::store(&options.data)),
+        memory: store_key::params(data_folder::store(&options.data), options.key_file.as_deref())?,
         embedder,
         snapshots: Some(data_folder::snapshots(&options.data)),
         induction: Induction::default(),

@@ -10,6 +10,7 @@ use crate::settings::{ChatDefaults, Settings, data_dir};
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) data: PathBuf,
+    pub(crate) key_file: Option<PathBuf>,
     /// Name or path; the default model where neither flag nor file says one.
     pub(crate) model: Option<String>,
     pub(crate) adapters: Vec<(PathBuf, f32)>,
@@ -57,6 +58,7 @@ impl Options {
         };
         Ok(Self {
             data: args.data.clone().or(file.data.clone()).map_or_else(data_dir, Ok)?,
+            key_file: args.key_file.clone(),
             model: args.model.clone().or(file.model.clone()),
             adapters: args.adapter.iter().map(|text| adapter(text)).collect::<Result<_>>()?,
             script: args.script.clone(),

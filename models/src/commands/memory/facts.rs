@@ -1,9 +1,10 @@
 //! `aloe memory facts`: what is known of the user, by kind, with the words that support it and what held before.
 
-use aloekit::memory::{ExtractiveInducer, Fact, MemoryKind, MemoryParams, MemoryStore};
+use aloekit::memory::{ExtractiveInducer, Fact, MemoryKind, MemoryStore};
 
 use super::{Stores, kind_and_pin};
 use crate::cli::FactsArgs;
+use crate::commands::store_key;
 use crate::error::Result;
 use crate::output::{Output, visible};
 
@@ -15,7 +16,8 @@ const STEP: usize = 128;
 pub(super) fn run(args: &FactsArgs, stores: &Stores<'_>) -> Result<()> {
     let path = stores.existing_path(&args.store.store)?;
     let embedder = stores.embedder(&args.store)?;
-    let store = MemoryStore::open(MemoryParams::file(path), embedder.clone())?;
+    let params = store_key::params(path, args.store.store.key_file.as_deref())?;
+    let store = MemoryStore::open(params, embedder.clone())?;
     read_turns(&store, &ExtractiveInducer::new(embedder)?, stores.output)?;
     let facts = store.facts()?;
     if facts.is_empty() {

@@ -1,6 +1,7 @@
 //! `aloe memory`: what is remembered, for its owner to see, search, correct, take away and forget, and for an
 //! evaluation to fill and ask.
 
+mod encrypt;
 mod export;
 mod facts;
 mod forget;
@@ -12,13 +13,13 @@ use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use aloekit::memory::{Embedder, Memory, MemoryParams, MemoryStore};
+use aloekit::memory::{Embedder, Memory, MemoryStore};
 
 pub(crate) use self::export::write_private;
 pub(crate) use self::listing::{kind_and_pin, paragraph};
 use crate::cli::{EditArgs, MemoryCommand, PinArgs, ReembedArgs, SearchableStoreArgs, StoreArgs};
-use crate::commands::data_folder;
 use crate::commands::model_files::ModelFiles;
+use crate::commands::{data_folder, store_key};
 use crate::error::{Error, Result};
 use crate::output::Output;
 use crate::settings::{Settings, data_dir};
@@ -39,6 +40,7 @@ pub(crate) fn run(command: MemoryCommand, settings: &Settings, output: Output) -
         MemoryCommand::Forget(args) => forget::run(&args, &stores),
         MemoryCommand::Export(args) => export::run(&args, &stores),
         MemoryCommand::Reembed(args) => reembed(&args, &stores),
+        MemoryCommand::Encrypt(args) => encrypt::run(&args, &stores),
     }
 }
 
@@ -60,7 +62,7 @@ impl Stores<'_> {
     /// A store that is there: a mistyped name must not make a new one.
     fn existing(&self, args: &StoreArgs) -> Result<MemoryStore> {
         let path = self.existing_path(args)?;
-        Ok(MemoryStore::open(MemoryParams::file(path), None)?)
+        Ok(MemoryStore::open(store_key::params(path, args.key_file.as_deref())?, None)?)
     }
 
     fn existing_path(&self, args: &StoreArgs) -> Result<PathBuf> {
@@ -78,7 +80,8 @@ impl Stores<'_> {
     }
 
     fn open_with_embedder(&self, path: PathBuf, args: &SearchableStoreArgs) -> Result<MemoryStore> {
-        Ok(MemoryStore::open(MemoryParams::file(path), self.embedder(args)?)?)
+        let params = store_key::params(path, args.store.key_file.as_deref())?;
+        Ok(MemoryStore::open(params, self.embedder(args)?)?)
     }
 
     fn embedder(&self, args: &SearchableStoreArgs) -> Result<Option<Arc<dyn Embedder>>> {

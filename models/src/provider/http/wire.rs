@@ -5,8 +5,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use ureq::Body;
 use ureq::http::{HeaderMap, Response};
-use ureq::{Agent, Body};
 
 use super::limits::LimitHeaders;
 use super::retry_after::{length, retry_after};
@@ -15,6 +15,7 @@ use crate::preset::ProviderNumbers;
 use crate::provider::{Answer, Call, estimated_tokens};
 use crate::settings::Token;
 use crate::source::address::Address;
+use crate::source::agents::{Agents, Patience};
 
 /// An answer's body, and what its headers say of limits.
 pub(in crate::provider) struct Reply {
@@ -22,10 +23,9 @@ pub(in crate::provider) struct Reply {
     pub(super) limits: LimitHeaders,
 }
 
-/// Sends requests. Two agents, since a proxy has no business on the way to this machine.
+/// Sends requests.
 pub(in crate::provider) struct Sender {
-    direct: Agent,
-    proxied: Agent,
+    agents: Agents,
     idle: Duration,
     whole: Duration,
     most_bytes: u64,
@@ -34,26 +34,9 @@ pub(in crate::provider) struct Sender {
 impl Sender {
     pub(in crate::provider) fn new(numbers: &ProviderNumbers) -> Self {
         let (idle, whole) = (Duration::from_secs(numbers.idle_timeout_s), Duration::from_secs(numbers.call_timeout_s));
-        let config = || {
-            Agent::config_builder()
-                .http_status_as_error(false)
-                .max_redirects(0)
-                .max_redirects_will_error(false)
-                .user_agent(concat!("aloekit/", env!("CARGO_PKG_VERSION")))
-                .timeout_resolve(Some(idle))
-                .timeout_connect(Some(idle))
-                // A model may think as long as the whole call may take before its first byte.
-                .timeout_recv_response(Some(whole))
-                .timeout_per_read(Some(idle))
-                .timeout_per_write(Some(idle))
-        };
-        Self {
-            direct: config().proxy(None).build().new_agent(),
-            proxied: config().build().new_agent(),
-            idle,
-            whole,
-            most_bytes: numbers.max_body_mib << 20,
-        }
+        // A model may think as long as the whole call may take before its first byte.
+        let agents = Agents::new(Patience { silence: idle, first_byte: whole });
+        Self { agents, idle, whole, most_bytes: numbers.max_body_mib << 20 }
     }
 
     /// Posts JSON to a path below the address.
@@ -76,7 +59,7 @@ impl Sender {
         body: Option<(&str, Vec<u8>)>,
     ) -> Result<Reply, CallFault> {
         let started = Instant::now();
-        let agent = if address.is_loopback() { &self.direct } else { &self.proxied };
+        let agent = self.agents.to(address);
         let url = format!("{}{path}", address.uri().to_string().trim_end_matches('/'));
         let sent = match body {
             Some((kind, bytes)) => {

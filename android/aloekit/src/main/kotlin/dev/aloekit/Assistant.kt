@@ -3,6 +3,7 @@ package dev.aloekit
 import kotlinx.coroutines.flow.MutableStateFlow
 import kotlinx.coroutines.flow.StateFlow
 import kotlinx.coroutines.flow.asStateFlow
+import java.io.File
 
 /**
  * A loaded model with a memory of its user.
@@ -28,6 +29,18 @@ public class Assistant internal constructor(
 
     /** Starts or resumes a conversation; the newest one, if nothing else is said. */
     public suspend fun session(params: SessionParams = SessionParams()): Session = Session(native.session(params), this)
+
+    /**
+     * Waits until what was said so far has been read for facts: for showing them right after a reply. Not needed before
+     * the next message, which comes after it anyway.
+     */
+    public suspend fun settle(): Unit = native.settle()
+
+    /**
+     * Encrypts the memory anew under another key. A process that dies in between leaves it under one of the two keys,
+     * whole: keep both until this returns.
+     */
+    public suspend fun rekey(key: StoreKey): Unit = native.rekey(key)
 
     /** Frees the KV cache of conversations that are not being answered. Their next message takes longer to begin. */
     public fun releaseCaches(): Unit = native.releaseCaches()
@@ -82,9 +95,19 @@ public class Assistant internal constructor(
             params: AssistantParams,
             guard: LoadGuard? = null,
         ): Assistant {
-            val load = suspend { cancellable { token -> nativeOpenAssistant(params, token) } }
-            return Assistant(guard?.around(params.engine.model, load) ?: load())
+            if (guard == null) return Assistant(cancellable { nativeOpenAssistant(params, it) })
+            val token = NativeCancelToken()
+            val load = suspend { token.cancelling { nativeOpenAssistant(params, it) } }
+            return Assistant(guard.around(params.engine.model, { token.use { it.settled() } }, load))
         }
+
+        /**
+         * Encrypts a plain memory that is closed, whole or not at all: for an app that has users from before it had keys.
+         */
+        public suspend fun encryptMemory(
+            memory: File,
+            key: StoreKey,
+        ): Unit = nativeEncryptStore(memory.path, key)
 
         /** What loading a model would take, read from its header alone. */
         public suspend fun estimateMemory(params: EngineParams): MemoryEstimate = nativeEstimateMemory(params)
@@ -93,10 +116,11 @@ public class Assistant internal constructor(
 
 /** Hands a token to a native call and cancels it when the coroutine is cancelled. */
 internal suspend fun <T> cancellable(call: suspend (NativeCancelToken) -> T): T =
-    NativeCancelToken().use { token ->
-        try {
-            call(token)
-        } finally {
-            token.cancel()
-        }
+    NativeCancelToken().use { token -> token.cancelling(call) }
+
+private suspend fun <T> NativeCancelToken.cancelling(call: suspend (NativeCancelToken) -> T): T =
+    try {
+        call(this)
+    } finally {
+        cancel()
     }

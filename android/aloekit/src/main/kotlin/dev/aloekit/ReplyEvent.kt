@@ -7,7 +7,10 @@ public sealed interface ReplyEvent {
         val text: String,
     ) : ReplyEvent
 
-    /** The reply is over and recorded: its text, why it ended, what it cost, and the memories behind it. */
+    /**
+     * The reply is over and recorded: its text, why it ended, what it cost, the memories recalled for the message and the
+     * facts in the instructions.
+     */
     public data class Done(
         val turn: Turn,
     ) : ReplyEvent

@@ -15,16 +15,16 @@ public class Session internal constructor(
         get() = native.conversation()
 
     /**
-     * The reply to a message. Cold: collecting sends the message. Cancelling the collector, or collecting no further,
+     * The reply to a message that tells apart what was typed and what was pasted. Cold: collecting sends the message. Cancelling the collector, or collecting no further,
      * ends the native work within a token, and the session takes the next message when the collector has returned.
      */
-    public fun send(text: String): Flow<ReplyEvent> =
+    public fun send(message: UserMessage): Flow<ReplyEvent> =
         flow {
             assistant.answering {
                 var reply: NativeReply? = null
                 try {
                     // Sent as a whole: given up halfway, the message would be stored and its reply be nobody's.
-                    withContext(NonCancellable) { reply = native.send(text) }
+                    withContext(NonCancellable) { reply = native.send(message) }
                     val answer = checkNotNull(reply)
                     while (true) {
                         emit(ReplyEvent.Piece(answer.next() ?: break))
@@ -36,22 +36,30 @@ public class Session internal constructor(
             }
         }
 
+    /** The reply to what the user typed. */
+    public fun send(text: String): Flow<ReplyEvent> = send(UserMessage(text))
+
     /**
      * The reply to a message, for callers without coroutines of their own to collect in: [listener] is called on a native
      * thread. One that throws ends the reply with [AloeException.CallbackFailed].
      */
     public suspend fun sendTo(
-        text: String,
+        message: UserMessage,
         listener: (String) -> Unit,
     ): Turn =
         assistant.answering {
-            native.sendTo(
-                text,
+            val listening =
                 object : ReplyListener {
                     override fun onText(text: String) = listener(text)
-                },
-            )
+                }
+            native.sendTo(message, listening, null)
         }
+
+    /** [sendTo] for what the user typed. */
+    public suspend fun sendTo(
+        text: String,
+        listener: (String) -> Unit,
+    ): Turn = sendTo(UserMessage(text), listener)
 
     /** Whether what the user says from now on is remembered beyond this conversation. */
     public suspend fun setRemember(remember: Boolean): Unit = native.setRemember(remember)

@@ -44,7 +44,8 @@ internal class AssistantTest {
                 val flow = assistant.session().send("I play the cello.")
                 assertTrue(assistant.persona.memories().isEmpty())
                 flow.toList()
-                assertEquals(1, assistant.persona.memories().size)
+                val said = assistant.persona.memories().filter { it.kind == MemoryKind.EPISODE }
+                assertEquals(listOf("I play the cello."), said.map { it.text })
             }
         }
 

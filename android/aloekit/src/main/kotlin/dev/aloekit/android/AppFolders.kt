@@ -5,13 +5,14 @@ import dev.aloekit.AssistantParams
 import dev.aloekit.EmbedderParams
 import dev.aloekit.EngineParams
 import dev.aloekit.LoadGuard
+import dev.aloekit.StoreKey
 import java.io.File
 
 /**
  * Where an app keeps what belongs to its user: below `noBackupFilesDir`, so that no cloud backup takes it along.
  *
- * The memory is not encrypted by this version. It is as safe as the app's private storage: other apps cannot read it, and
- * since Android 10 it lies on an encrypted disk. [StoreKey] is made ready for the version that encrypts.
+ * With a key, memory and snapshots are encrypted: [KeystoreKey] keeps one. Without, they are as safe as the app's private
+ * storage: other apps cannot read them, and since Android 10 they lie on an encrypted disk.
  */
 public class AppFolders(
     context: Context,
@@ -25,12 +26,14 @@ public class AppFolders(
     public fun params(
         engine: EngineParams,
         embedder: EmbedderParams? = null,
+        key: StoreKey? = null,
     ): AssistantParams =
         AssistantParams(
             engine = engine,
             memory = File(root, "memory.db").path,
             embedder = embedder,
             snapshots = File(root, "snapshots").path,
+            key = key,
         )
 
     /** An embedder on the ONNX Runtime that the app ships; the name is found in its own libraries. */

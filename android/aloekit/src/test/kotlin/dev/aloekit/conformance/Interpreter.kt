@@ -3,17 +3,11 @@ package dev.aloekit.conformance
 import dev.aloekit.Adapter
 import dev.aloekit.AloeException
 import dev.aloekit.Assistant
-import dev.aloekit.AssistantParams
-import dev.aloekit.ConversationChoice
 import dev.aloekit.EngineParams
-import dev.aloekit.OnDamage
-import dev.aloekit.Overflow
 import dev.aloekit.ReplyEvent
-import dev.aloekit.SamplingParams
 import dev.aloekit.ScriptParams
 import dev.aloekit.ScriptedReply
 import dev.aloekit.Session
-import dev.aloekit.SessionParams
 import dev.aloekit.StopReason
 import dev.aloekit.Turn
 import dev.aloekit.testing.ScriptedAssistant
@@ -30,13 +24,14 @@ import kotlin.test.fail
 
 /** Carries out the steps of one case. */
 internal class Interpreter(
-    folder: File,
+    private val folder: File,
     model: String,
 ) {
     private val kept = mutableMapOf("DIR" to folder.path, "MODEL" to model)
     private var assistant: Assistant? = null
     private var session: Session? = null
     private var lastTurn = 0L
+    private var noted = emptyMap<String, List<Byte>>()
 
     private val opened get() = checkNotNull(assistant) { "no assistant was opened" }
     private val talk get() = checkNotNull(session) { "no session was opened" }
@@ -58,7 +53,7 @@ internal class Interpreter(
     private suspend fun perform(step: Step) {
         when (step.action) {
             "open" -> assistant = Assistant.open(params(step))
-            "open_scripted" -> assistant = ScriptedAssistant.open(script(step))
+            "open_scripted" -> assistant = ScriptedAssistant.open(script(step), step.key())
             "session" -> session = opened.session(sessionParams(step))
             "send" -> send(step)
             "send_to" -> lastTurn = Listening.send(talk, step).turn
@@ -75,9 +70,26 @@ internal class Interpreter(
             "close" -> opened.closeAndWait()
             "repeat" -> repeat(step.number("times")!!.toInt()) { step.steps("steps").forEach { expect(it) } }
             "parallel" -> parallel(step)
+            "settle" -> opened.settle()
+            "rekey" -> opened.rekey(checkNotNull(step.key()))
+            "encrypt" -> Assistant.encryptMemory(File(step.text("path")), checkNotNull(step.key()))
+            "note_files" -> noted = files()
+            "same_files" -> assertEquals(noted, files(), "bytes were changed: $step")
+            "hidden_in_files" -> assertEquals(emptyList(), shown(step.text("text")), "$step")
             else -> rights(step)
         }
     }
+
+    /** Every file of the case, with its bytes. */
+    private fun files(): Map<String, List<Byte>> = folder.walk().filter(File::isFile).associate { it.path to it.readBytes().toList() }
+
+    /** The files that hold these words, in any case. */
+    private fun shown(words: String): List<String> =
+        folder
+            .walk()
+            .filter { it.isFile && it.readText(Charsets.ISO_8859_1).contains(words, ignoreCase = true) }
+            .map { it.name }
+            .toList()
 
     /** The user's rights over what is known of them. */
     private suspend fun rights(step: Step) {
@@ -106,9 +118,11 @@ internal class Interpreter(
     }
 
     private suspend fun send(step: Step) {
-        val turn = wholeTurn(talk.send(step.text("text")).toList(), step)
+        val turn = wholeTurn(talk.send(step.message()).toList(), step)
         lastTurn = turn.turn
         step.optional("recalls")?.let { words -> assertTrue(turn.facts.any { words in it.text }, "recalled: ${turn.facts}") }
+        step.optional("stands")?.let { words -> assertTrue(turn.persona.any { words in it.text }, "instructions: ${turn.persona}") }
+        step.optional("stands_not")?.let { words -> assertTrue(turn.persona.none { words in it.text }, "instructions: ${turn.persona}") }
         if (step.flag("cached")) assertTrue(turn.stats.cachedTokens > 0u, "${turn.stats}")
     }
 
@@ -209,49 +223,3 @@ internal fun check(
     step.number("count_at_least")?.let { assertTrue(texts.size >= it, "$step: $texts") }
     step.optional("contains")?.let { words -> assertTrue(texts.any { words in it }, "$step: $texts") }
 }
-
-private fun params(step: Step) =
-    AssistantParams(
-        engine =
-            EngineParams(
-                model = step.text("model"),
-                nCtx = step.number("n_ctx")?.toUInt() ?: 4096u,
-                nThreads = 1u,
-                memoryBudgetMib = step.number("memory_budget_mib")?.toULong(),
-            ),
-        memory = step.optional("memory"),
-        snapshots = step.optional("snapshots"),
-        onDamage = onDamage(step),
-    )
-
-private fun script(step: Step): ScriptParams {
-    val replies =
-        step.steps("replies").map {
-            ScriptedReply(it.texts("pieces"), it.number("delay_ms")?.toUInt() ?: 0u, it.optional("fails_with")?.let(Errors::make))
-        }
-    return ScriptParams(
-        replies = replies,
-        memory = step.optional("memory"),
-        nCtx = step.number("n_ctx")?.toUInt() ?: 4096u,
-        usesGpu = step.flag("uses_gpu"),
-        onDamage = onDamage(step),
-    )
-}
-
-private fun onDamage(step: Step) = if (step.optional("on_damage") == "quarantine") OnDamage.QUARANTINE else OnDamage.FAIL
-
-private fun sessionParams(step: Step) =
-    SessionParams(
-        conversation = conversation(step),
-        sampling = SamplingParams(temperature = 0f, repetitionPenalty = 1f),
-        maxReplyTokens = step.number("max_reply_tokens")?.toUInt() ?: 384u,
-        overflow = if (step.optional("overflow") == "error") Overflow.ERROR else Overflow.DROP_OLDEST,
-    )
-
-private fun conversation(step: Step): ConversationChoice =
-    when {
-        !step.has("conversation") -> ConversationChoice.Latest
-        step.number("conversation") != null -> ConversationChoice.Id(step.number("conversation")!!)
-        step.text("conversation") == "new" -> ConversationChoice.New
-        else -> ConversationChoice.Latest
-    }

@@ -15,6 +15,7 @@ import dev.aloekit.EngineParams
 import dev.aloekit.UnfinishedLoadException
 import dev.aloekit.android.AppFolders
 import dev.aloekit.android.AssistantLifecycle
+import dev.aloekit.android.KeystoreKey
 import kotlinx.coroutines.launch
 import java.io.File
 
@@ -37,8 +38,9 @@ class ChatActivity : ComponentActivity() {
 
     private suspend fun open() {
         val folders = AppFolders(this)
-        val params = folders.params(EngineParams(File(getExternalFilesDir(null), "model.gguf").path))
+        val engine = EngineParams(File(getExternalFilesDir(null), "model.gguf").path)
         try {
+            val params = folders.params(engine, key = KeystoreKey.loadOrCreate(this))
             val opened = Assistant.open(params, folders.guard)
             assistant = opened
             lifecycleOfAssistant = AssistantLifecycle(application, opened, lifecycleScope)

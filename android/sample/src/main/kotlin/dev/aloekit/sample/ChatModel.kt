@@ -48,7 +48,7 @@ class ChatModel(
             scope.launch {
                 try {
                     session.send(text).collect(::show)
-                    assistant.persona.learn()
+                    assistant.settle()
                     refresh()
                 } catch (error: AloeException) {
                     current.update { it.copy(notice = sentence(error)) }
@@ -105,7 +105,7 @@ class ChatModel(
             val next =
                 when (event) {
                     is ReplyEvent.Piece -> last.copy(text = last.text + event.text)
-                    is ReplyEvent.Done -> last.copy(text = event.turn.reply, because = event.turn.facts)
+                    is ReplyEvent.Done -> last.copy(text = event.turn.reply, because = event.turn.persona + event.turn.facts)
                 }
             screen.copy(bubbles = screen.bubbles.dropLast(1) + next)
         }

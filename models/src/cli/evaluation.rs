@@ -1,0 +1,136 @@
+//! The grammar of `aloe eval`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::pipeline::{NumberArgs, RunArgs};
+
+/// What is measured.
+#[derive(Debug, Subcommand)]
+pub(crate) enum EvalCommand {
+    /// The ALOE benchmark: a simulated user talks, a judge scores each reply
+    Aloe(Box<EvalAloeArgs>),
+    /// How well memory finds what matters to questions, or reads facts out of messages
+    Memory(EvalMemoryArgs),
+    /// Multiple-choice questions answered by log-probability
+    Mcq(EvalMcqArgs),
+    /// Improvement rates of series of alignment levels
+    Metrics(EvalMetricsArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalAloeArgs {
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    #[command(flatten)]
+    pub(crate) numbers: NumberArgs,
+    /// Who is measured: local:MODEL (our engine), http:MODEL@BASE_URL, batch:MODEL@BASE_URL, replay:FILE, scripted
+    #[arg(long, value_name = "SPEC")]
+    pub(crate) candidate: String,
+    /// LoRA adapter (GGUF) of a local candidate
+    #[arg(long, value_name = "FILE")]
+    pub(crate) adapter: Option<PathBuf>,
+    /// Give a local candidate a memory of its own for each case, which learns as the chat does
+    #[arg(long)]
+    pub(crate) memory: bool,
+    /// A local candidate begins a new conversation after so many turns, as after a launch [default: never]
+    #[arg(long, value_name = "TURNS")]
+    pub(crate) restart_every: Option<usize>,
+    /// Who plays the user
+    #[arg(long, value_name = "SPEC")]
+    pub(crate) user: String,
+    /// Who scores the replies
+    #[arg(long, value_name = "SPEC")]
+    pub(crate) judge: String,
+    /// Personas to meet, at most as many as there are
+    #[arg(long, value_name = "N")]
+    pub(crate) cases: Option<usize>,
+    /// Turns of each conversation
+    #[arg(long, value_name = "N")]
+    pub(crate) rounds: Option<usize>,
+    /// Personas of another run, or a file of them [default: those of this run, of its evaluation split]
+    #[arg(long, value_name = "RUN_OR_FILE")]
+    pub(crate) personas: Option<PathBuf>,
+    /// Another run of this benchmark to compare with, case by case
+    #[arg(long, value_name = "DIR")]
+    pub(crate) base: Option<PathBuf>,
+    /// What a model costs, in dollars a million tokens: MODEL=INPUT/OUTPUT; may be given several times
+    #[arg(long, value_name = "MODEL=IN/OUT")]
+    pub(crate) price: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalMemoryArgs {
+    /// Documents {id, text} and questions {query, gold, kind} a line, both with `store`; or a user {turns, questions} a line
+    #[arg(long, value_name = "FILE", required_unless_present = "induction")]
+    pub(crate) jsonl: Option<PathBuf>,
+    /// Messages {text, label} a line, with label profile, personality, preference or none: how well facts are found
+    #[arg(long, value_name = "FILE")]
+    pub(crate) induction: Option<PathBuf>,
+    /// Only the questions or messages of this `split`
+    #[arg(long, value_name = "NAME")]
+    pub(crate) split: Option<String>,
+    /// Read the facts out of the documents first, as the chat does
+    #[arg(long)]
+    pub(crate) learn: bool,
+    /// Who reads the messages of --induction
+    #[arg(long, value_enum, default_value = "extractive")]
+    pub(crate) inducer: InducerArg,
+    /// Model of the prompted inducer, by name or path
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) model: Option<String>,
+    /// Embedder by name, or `none`
+    #[arg(long, value_name = "NAME")]
+    pub(crate) embedder: Option<String>,
+    /// Seed of the confidence intervals
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Who reads facts out of messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum InducerArg {
+    /// Grammar and meaning, without a language model
+    Extractive,
+    /// A language model, asked under a schema
+    Prompted,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalMcqArgs {
+    /// Questions {id, messages, options, answer} a line; `answer` is the place of the right option, from 0
+    #[arg(long, value_name = "FILE")]
+    pub(crate) jsonl: PathBuf,
+    /// Model by name or path
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) model: Option<String>,
+    /// LoRA adapter (GGUF)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) adapter: Option<PathBuf>,
+    /// Show the options with letters in the last message, and let the model choose a letter
+    #[arg(long)]
+    pub(crate) lettered: bool,
+    /// Context window in tokens
+    #[arg(long, value_name = "TOKENS", default_value_t = 4096)]
+    pub(crate) ctx: u32,
+    /// Seed of the order of options and of the confidence interval
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalMetricsArgs {
+    /// Alignment levels AL(1) to AL(10) of one system a line: numbers with blanks or commas between, or a JSON array
+    #[arg(long, value_name = "FILE")]
+    pub(crate) al: PathBuf,
+    /// One JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}

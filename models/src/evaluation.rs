@@ -1,0 +1,22 @@
+//! What is measured, and how: the ALOE benchmark's numbers, retrieval, induction, multiple choice.
+//!
+//! Pure functions of scores, ranks and labels, apart from where a store or an engine has to be asked; nothing is printed
+//! here. Means come with how far they can be trusted.
+
+mod alignment;
+mod benchmark;
+mod induction;
+mod mcq;
+mod ranking;
+mod retrieval;
+mod score;
+mod statistics;
+
+pub(crate) use alignment::Improvement;
+pub(crate) use benchmark::{Benchmark, Candidate, FOLDER, Said, TRANSCRIPTS, Talker, Transcript, run_all};
+pub(crate) use induction::{InductionFigures, Labelled, judged};
+pub(crate) use mcq::{McqFigures, McqItem, shuffled};
+pub(crate) use ranking::Ranked;
+pub(crate) use retrieval::{Method, OwnerStore, read_owners};
+pub(crate) use score::{Report, report};
+pub(crate) use statistics::{Comparison, Interval, bootstrap, compare};

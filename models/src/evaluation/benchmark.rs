@@ -1,0 +1,233 @@
+//! The ALOE benchmark's conversations: a simulated user talks with the candidate, a judge scores each reply.
+//!
+//! A case is kept whole when it ends; one that a kill cut short is played again, and what its calls were answered is in
+//! the run's journal. A judge that answers badly leaves its reply unscored and never ends a run.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::{CallFault, Error, Result};
+use crate::provider::{Answer, Asked, Gateway, Role, Schema, Task};
+use crate::random::Draws;
+use crate::record::{ChatMessage, Persona};
+use crate::roleplay;
+use crate::run_dir::AppendLog;
+
+/// The files of this stage in the run directory.
+pub(crate) const FOLDER: &str = "eval";
+pub(crate) const TRANSCRIPTS: &str = "transcripts.jsonl";
+
+/// The scores that a judge may give.
+const SCORES: std::ops::RangeInclusive<u8> = 1..=5;
+
+static SCORE: Schema = Schema {
+    name: "score",
+    json: r#"{"type":"object","properties":{"score":{"type":"integer","enum":[1,2,3,4,5]}},"required":["score"],"additionalProperties":false}"#,
+};
+
+const JUDGE: &str = "\
+You score how well a reply in a chat suits the person who gets it. The person's profile and personality follow as JSON. \
+Look at three things: whether its tone and manner suit the personality; whether its content suits the profile; whether it \
+is human, engaging and short. \
+5: all three hold, it could hardly suit this person better. 4: it suits the person well, one thing could be better. \
+3: it is pleasant, but anybody might have got it. 2: it misses the person in tone or content. 1: it is out of place, \
+wrong, empty, or no reply at all. \
+Judge this reply alone, and do not reward length. Answer with one JSON object, {\"score\": 1} to {\"score\": 5}, and \
+nothing else.";
+
+/// What became of a reply before the judge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Outcome {
+    /// It has this score, from 1 to 5.
+    Scored(u8),
+    /// The judge would not score it: its answer was withheld.
+    Refused,
+    /// The judge's answers were no scores.
+    Unscored,
+}
+
+/// One turn of a case.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Talk {
+    pub(crate) user: String,
+    pub(crate) reply: String,
+    pub(crate) outcome: Outcome,
+    /// What a candidate with memory had of the person: the words it recalled or knew.
+    #[serde(default)]
+    pub(crate) remembered: Vec<String>,
+}
+
+/// A case, played to its end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Transcript {
+    /// Place of the case, from 0.
+    pub(crate) case: usize,
+    pub(crate) persona: Persona,
+    pub(crate) seed: u64,
+    pub(crate) turns: Vec<Talk>,
+}
+
+/// What a candidate says, and what it had of the person when it said so.
+pub(crate) struct Said {
+    pub(crate) text: String,
+    pub(crate) remembered: Vec<String>,
+}
+
+/// A candidate in one conversation.
+pub(crate) trait Talker {
+    /// Its reply to the newest message of the history.
+    ///
+    /// # Errors
+    /// Whatever hinders it; the case is then not finished.
+    fn reply(&mut self, history: &[ChatMessage], seed: u32) -> Result<Said>;
+}
+
+/// A system that is measured.
+pub(crate) trait Candidate: Sync {
+    /// Meets a person of whom it knows nothing.
+    ///
+    /// # Errors
+    /// Whatever hinders it.
+    fn meet(&self) -> Result<Box<dyn Talker + '_>>;
+}
+
+/// What cases are played with.
+pub(crate) struct Benchmark<'a> {
+    pub(crate) gateway: &'a Gateway,
+    pub(crate) candidate: &'a dyn Candidate,
+    pub(crate) rounds: usize,
+    pub(crate) seed: u64,
+    pub(crate) cases: &'a [&'a Persona],
+    /// Cases that are there already.
+    pub(crate) done: BTreeSet<usize>,
+    /// Conversations at once.
+    pub(crate) lanes: usize,
+}
+
+/// Plays what is not there yet and appends each case to the log; answers with how many could not be finished.
+///
+/// # Errors
+/// What stops all of them.
+pub(crate) fn run_all(
+    benchmark: &Benchmark<'_>,
+    log: &mut AppendLog,
+    progress: &(dyn Fn(usize) + Sync),
+) -> Result<usize> {
+    let open: Vec<usize> = (0..benchmark.cases.len()).filter(|case| !benchmark.done.contains(case)).collect();
+    let (next, finished) = (AtomicUsize::new(0), AtomicUsize::new(benchmark.done.len()));
+    let (stop, stopped, log) = (AtomicBool::new(false), Mutex::new(None), Mutex::new(log));
+    let unfinished = AtomicUsize::new(0);
+    let work = || {
+        while !stop.load(Ordering::Relaxed)
+            && let Some(case) = open.get(next.fetch_add(1, Ordering::Relaxed))
+        {
+            let keep = |played| log.lock().unwrap_or_else(PoisonError::into_inner).append(&played);
+            match benchmark.play(*case).and_then(keep) {
+                Ok(_) => progress(finished.fetch_add(1, Ordering::Relaxed) + 1),
+                Err(Error::Call { fault, .. }) if !fault.fatal() && fault != CallFault::NotRecorded => {
+                    unfinished.fetch_add(1, Ordering::Relaxed);
+                }
+                Err(error) => {
+                    stop.store(true, Ordering::Relaxed);
+                    stopped.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| (0..benchmark.lanes.clamp(1, open.len().max(1))).for_each(|_| drop(scope.spawn(work))));
+    let stopped = stopped.into_inner().unwrap_or_else(PoisonError::into_inner);
+    stopped.map_or(Ok(unfinished.into_inner()), Err)
+}
+
+impl Benchmark<'_> {
+    fn play(&self, case: usize) -> Result<Transcript> {
+        let persona = *self.cases.get(case).ok_or_else(|| Error::internal("a case that is not planned"))?;
+        let mut draws = Draws::new(self.seed, "case", case as u64);
+        let seed = draws.number();
+        let mut talker = self.candidate.meet()?;
+        let (mut history, mut turns) = (Vec::new(), Vec::new());
+        for _ in 0..self.rounds {
+            let user = self.user(persona, &history, draws.call_seed())?;
+            history.push(ChatMessage::user(&user));
+            let Said { text, remembered } = talker.reply(&history, draws.call_seed())?;
+            let outcome = self.score(persona, &history, &text, draws.call_seed())?;
+            history.push(ChatMessage::assistant(&text));
+            turns.push(Talk { user, reply: text, outcome, remembered });
+        }
+        Ok(Transcript { case, persona: persona.clone(), seed, turns })
+    }
+
+    fn user(&self, persona: &Persona, history: &[ChatMessage], seed: u32) -> Result<String> {
+        let messages = roleplay::user(persona, history);
+        let asked = Asked { role: Role::User, task: Task::User { persona, history }, messages, schema: None, seed };
+        Ok(self.gateway.ask(&asked, roleplay::message)?.value)
+    }
+
+    fn score(&self, persona: &Persona, history: &[ChatMessage], reply: &str, seed: u32) -> Result<Outcome> {
+        let messages = judge(persona, history, reply);
+        let task = Task::Score { persona, reply };
+        let asked = Asked { role: Role::Judge, task, messages, schema: Some(&SCORE), seed };
+        match self.gateway.ask(&asked, score) {
+            Ok(told) => Ok(Outcome::Scored(told.value)),
+            Err(Error::Call { fault: CallFault::Filtered, .. }) => Ok(Outcome::Refused),
+            Err(Error::Call { fault, .. }) if fault.final_for_request() => Ok(Outcome::Unscored),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn judge(persona: &Persona, history: &[ChatMessage], reply: &str) -> Vec<ChatMessage> {
+    let ask = format!(
+        "Person: {}\nChat: {}\nReply to score: {}",
+        roleplay::described(persona),
+        roleplay::transcript(history, "user", "friend"),
+        Value::from(reply)
+    );
+    vec![ChatMessage::system(JUDGE), ChatMessage::user(ask)]
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Given {
+    score: u8,
+}
+
+/// The judge's object; prose, a word or a number outside of the scale is no score.
+fn score(answer: &Answer) -> Option<u8> {
+    roleplay::object::<Given>(&answer.text).map(|given| given.score).filter(|score| SCORES.contains(score))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_object_with_a_score_of_the_scale_is_one() {
+        let read = |text: &str| {
+            let text = text.to_owned();
+            score(&Answer { text, model: String::new(), prompt_tokens: 0, completion_tokens: 0, cut: false })
+        };
+        assert_eq!(read(r#"{"score": 4}"#), Some(4));
+        assert_eq!(read("```json\n{\"score\": 1}\n```"), Some(1));
+        for text in [
+            "5",
+            "Score: 5",
+            r#"{"score": 0}"#,
+            r#"{"score": 6}"#,
+            r#"{"score": 4.5}"#,
+            r#"{"score": "4"}"#,
+            r#"{"score": null}"#,
+            r#"{"score": 4, "why": "x"}"#,
+            r#"{"score": 11/10}"#,
+            "N/A",
+            "",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+}

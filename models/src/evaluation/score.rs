@@ -1,0 +1,117 @@
+//! From transcripts to the benchmark's figures.
+
+use serde::Serialize;
+
+use super::alignment::Improvement;
+use super::benchmark::{Outcome, Transcript};
+use super::statistics::{Interval, bootstrap};
+
+/// The figures of one system.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Report {
+    pub(crate) cases: usize,
+    /// AL(k), the mean score at turn k, from k = 1; `None` where no reply of the turn has a score.
+    pub(crate) alignment_level: Vec<Option<Interval>>,
+    /// Mean of AL(k).
+    pub(crate) average: Option<Interval>,
+    /// From AL(k); `None` where a turn has no score.
+    pub(crate) improvement: Option<Improvement>,
+    /// The improvement rate with its interval.
+    pub(crate) improvement_rate: Option<Interval>,
+    pub(crate) scored: usize,
+    pub(crate) refused: usize,
+    pub(crate) unscored: usize,
+}
+
+/// The figures of transcripts, with 95% intervals over cases.
+pub(crate) fn report(transcripts: &[Transcript], seed: u64) -> Report {
+    let rounds = transcripts.iter().map(|transcript| transcript.turns.len()).max().unwrap_or(0);
+    let levels: Vec<Option<Interval>> =
+        (0..rounds).map(|turn| bootstrap(transcripts, seed, |cases| level(cases, turn))).collect();
+    let series = |cases: &[&Transcript]| (0..rounds).map(|turn| level(cases, turn)).collect::<Option<Vec<f64>>>();
+    let improvement = |cases: &[&Transcript]| Improvement::of(&series(cases)?);
+    let outcomes = || transcripts.iter().flat_map(|transcript| &transcript.turns).map(|turn| turn.outcome);
+    let count = |of: fn(Outcome) -> bool| outcomes().filter(|outcome| of(*outcome)).count();
+    Report {
+        cases: transcripts.len(),
+        alignment_level: levels,
+        average: bootstrap(transcripts, seed, |cases| {
+            series(cases).filter(|series| !series.is_empty()).map(|all| all.iter().sum::<f64>() / all.len() as f64)
+        }),
+        improvement: improvement(&transcripts.iter().collect::<Vec<_>>()),
+        improvement_rate: bootstrap(transcripts, seed, |cases| improvement(cases).map(|found| found.ir)),
+        scored: count(|outcome| matches!(outcome, Outcome::Scored(_))),
+        refused: count(|outcome| outcome == Outcome::Refused),
+        unscored: count(|outcome| outcome == Outcome::Unscored),
+    }
+}
+
+/// Mean score of the replies at one turn. What has no score is no zero.
+fn level(cases: &[&Transcript], turn: usize) -> Option<f64> {
+    let scores: Vec<f64> = cases.iter().filter_map(|case| score_of(case.turns.get(turn)?.outcome)).collect();
+    (!scores.is_empty()).then(|| scores.iter().sum::<f64>() / scores.len() as f64)
+}
+
+fn score_of(outcome: Outcome) -> Option<f64> {
+    match outcome {
+        Outcome::Scored(score) => Some(f64::from(score)),
+        Outcome::Refused | Outcome::Unscored => None,
+    }
+}
+
+impl Transcript {
+    /// Mean score of the case's replies.
+    pub(crate) fn mean_score(&self) -> Option<f64> {
+        let scores: Vec<f64> = self.turns.iter().filter_map(|turn| score_of(turn.outcome)).collect();
+        (!scores.is_empty()).then(|| scores.iter().sum::<f64>() / scores.len() as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evaluation::benchmark::Talk;
+    use crate::record::{Persona, Split};
+
+    pub(crate) fn transcript(case: usize, outcomes: &[Outcome]) -> Transcript {
+        let text = String::new;
+        let persona = Persona {
+            id: format!("p{case}"),
+            split: Split::Eval,
+            profile_id: text(),
+            personality_id: text(),
+            profile: text(),
+            personality: text(),
+            scripted: true,
+        };
+        let talk = |outcome: &Outcome| Talk { user: text(), reply: text(), outcome: *outcome, remembered: Vec::new() };
+        Transcript { case, persona, seed: 0, turns: outcomes.iter().map(talk).collect() }
+    }
+
+    #[test]
+    fn a_level_is_the_mean_of_what_has_a_score() {
+        use Outcome::{Refused, Scored, Unscored};
+        let cases = [
+            transcript(0, &[Scored(1), Scored(3), Scored(5)]),
+            transcript(1, &[Scored(3), Refused, Scored(5)]),
+            transcript(2, &[Unscored, Scored(5), Scored(5)]),
+        ];
+        let found = report(&cases, 1);
+        let levels: Vec<f64> = found.alignment_level.iter().flatten().map(|level| level.value).collect();
+        assert_eq!(levels, [2.0, 4.0, 5.0]);
+        assert_eq!((found.scored, found.refused, found.unscored, found.cases), (7, 1, 1, 3));
+        let improvement = found.improvement.expect("three levels");
+        assert!((improvement.ir - 1.5).abs() < 1e-12 && (improvement.mean - 11.0 / 3.0).abs() < 1e-12);
+        assert!(
+            found.alignment_level.iter().flatten().all(|level| level.low <= level.value && level.value <= level.high)
+        );
+    }
+
+    #[test]
+    fn a_turn_that_nobody_scored_has_no_level_and_the_series_no_slope() {
+        let found = report(&[transcript(0, &[Outcome::Scored(2), Outcome::Unscored])], 1);
+        assert_eq!(found.alignment_level[1], None);
+        assert_eq!((found.improvement, found.average), (None, None));
+        assert_eq!(report(&[], 1).cases, 0);
+    }
+}

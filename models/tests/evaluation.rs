@@ -1,0 +1,270 @@
+//! `aloe eval` as programs drive it: series, retrieval against gold, induction against labels, multiple choice.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("temporary folder"))
+    }
+
+    fn write(&self, name: &str, text: &str) -> String {
+        let path = self.0.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path.display().to_string()
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_aloe"));
+        command.arg("eval").args(args).stdin(Stdio::null());
+        let (config, cache) = (self.0.path().join("config"), self.0.path().join("cache"));
+        command.env("ALOE_CONFIG", config).env("ALOE_CACHE", cache).output().expect("run")
+    }
+
+    #[track_caller]
+    fn json(&self, args: &[&str]) -> Vec<Value> {
+        let output = self.run(args);
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    }
+
+    #[track_caller]
+    fn refused(&self, args: &[&str], word: &str) {
+        let output = self.run(args);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(word) && output.stdout.is_empty(), "{said}");
+    }
+}
+
+fn data(name: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data").join(name).display().to_string()
+}
+
+fn near(value: &Value, expected: f64) {
+    assert!(value.as_f64().is_some_and(|found| (found - expected).abs() < 1e-9), "{value} is not {expected}");
+}
+
+#[test]
+fn a_series_a_line_gives_its_improvement_rates() {
+    let home = Home::new();
+    let file = home.write("al.txt", "1 2 3 4 5 6 7 8 9 10\n\n[5,5,5,5,5,5,5,5,5,5]\n0,0,0,0,0,0,0,0,0,1\n");
+    let found = home.json(&["metrics", "--al", &file, "--json"]);
+    let keys: Vec<_> = found[0].as_object().expect("an object").keys().collect();
+    assert_eq!(keys, ["ir", "mean", "n_ir", "n_r2"]);
+    near(&found[0]["ir"], 1.0);
+    near(&found[0]["n_ir"], 1.0 / 9.0);
+    near(&found[0]["n_r2"], 1.0);
+    near(&found[0]["mean"], 5.5);
+    assert!(found[1]["n_ir"].is_null() && found[1]["n_r2"].is_null());
+    near(&found[2]["n_ir"], 4.5 / 82.5);
+    let bad = home.write("bad.txt", "1 2 3\n1 two 3\n");
+    home.refused(&["metrics", "--al", &bad, "--json"], "bad.txt:2");
+}
+
+#[test]
+fn a_memory_is_measured_against_gold_documents_of_any_set() {
+    let home = Home::new();
+    let set = r#"{"id": "d1", "text": "My sister keeps bees on the roof.", "store": "a", "extra": 1}
+{"id": "d2", "text": "I row on Sundays.", "store": "a"}
+{"id": "d1", "text": "I restore old clocks.", "store": "b"}
+{"query": "Who keeps bees?", "gold": ["d1"], "store": "a", "kind": "stated"}
+{"query": "Where are my clocks?", "gold": ["d1"], "store": "b", "kind": "stated"}
+"#;
+    let file = home.write("set.jsonl", set);
+    let found = home.json(&["memory", "--jsonl", &file, "--embedder", "none", "--json"]);
+    let retrieval = &found[0]["retrieval"];
+    assert_eq!((&retrieval["questions"], &retrieval["stores"]), (&2.into(), &2.into()));
+    near(&retrieval["methods"]["ours"]["stated"]["figures"]["recall_at_1"], 1.0);
+    near(&retrieval["methods"]["ours"]["all"]["figures"]["ndcg_at_10"], 1.0);
+    assert!(retrieval["methods"].get("vectors").is_none(), "there is no embedder");
+    let gold = home.write("gold.jsonl", r#"{"query": "Who?", "gold": ["d9"]}"#);
+    home.refused(&["memory", "--jsonl", &gold, "--embedder", "none"], "d9");
+    home.refused(&["memory", "--jsonl", &file, "--split", "test", "--embedder", "none"], "split");
+}
+
+#[test]
+fn our_own_sets_are_read_as_they_are() {
+    let home = Home::new();
+    let (retrieval, induction) = (data("retrieval.jsonl"), data("induction.jsonl"));
+    let args = ["memory", "--jsonl", &retrieval, "--induction", &induction, "--split", "test", "--embedder", "none"];
+    let found = &home.json(&[&args[..], &["--json"]].concat())[0];
+    let ours = &found["retrieval"]["methods"]["ours"];
+    for kind in ["stated", "paraphrased", "inferred", "all"] {
+        assert!(ours[kind]["figures"]["mrr"].as_f64().is_some_and(|mrr| mrr > 0.0), "{kind}: {ours}");
+    }
+    assert!(ours["stated"]["figures"]["recall_at_5"].as_f64().is_some_and(|recall| recall > 0.9), "{ours}");
+    let figures = &found["induction"]["figures"];
+    assert!(figures["precision"].as_f64().is_some_and(|precision| precision > 0.8), "{figures}");
+    assert!(figures["recall"].as_f64().is_some_and(|recall| recall > 0.5), "{figures}");
+}
+
+fn model() -> Option<PathBuf> {
+    std::env::var_os("ALOE_TEST_MODEL").map(PathBuf::from)
+}
+
+#[test]
+fn the_likelier_option_is_chosen_whatever_its_place() {
+    let Some(model) = model() else {
+        println!("SKIPPED the_likelier_option_is_chosen_whatever_its_place: ALOE_TEST_MODEL is not set");
+        return;
+    };
+    let (home, model) = (Home::new(), model.display().to_string());
+    let ask = |question: &str, options: &str, answer: usize| {
+        format!(
+            r#"{{"id": "{question}", "messages": [{{"role": "user", "content": "{question}"}}], "options": {options}, "answer": {answer}}}"#
+        )
+    };
+    let lines = [
+        ask("What is the capital of France?", r#"["Purple seventeen.", "The capital of France is Paris."]"#, 1),
+        ask("Say hello to me.", r#"["Hello!", "Zxqv jjkw."]"#, 0),
+    ];
+    let file = home.write("mcq.jsonl", &lines.join("\n"));
+    let args = ["mcq", "--jsonl", &file, "--model", &model, "--ctx", "512", "--json"];
+    let found = &home.json(&args)[0];
+    near(&found["figures"]["accuracy_normalised"], 1.0);
+    near(&found["figures"]["chance"], 0.5);
+    let lettered = &home.json(&[&args[..], &["--lettered"]].concat())[0];
+    assert_eq!(lettered["figures"]["items"], 2);
+}
+
+#[test]
+fn a_question_that_cannot_be_asked_is_named() {
+    let home = Home::new();
+    let user = r#""messages": [{"role": "user", "content": "Which?"}]"#;
+    for (bad, word) in [
+        (format!(r#"{{"id": 1, {user}, "options": ["a"], "answer": 0}}"#), "two options"),
+        (format!(r#"{{"id": 1, {user}, "options": ["a", "b"], "answer": 2}}"#), "none of the options"),
+        (format!(r#"{{"id": 1, {user}, "options": ["a", " "], "answer": 0}}"#), "empty"),
+        (r#"{"id": 1, "messages": [], "options": ["a", "b"], "answer": 0}"#.to_owned(), "end with the user"),
+        (String::new(), "no question"),
+    ] {
+        let file = home.write("bad.jsonl", &bad);
+        home.refused(&["mcq", "--jsonl", &file, "--model", "nowhere.gguf"], word);
+    }
+}
+
+/// Four people as the rules of the scripted provider understand them.
+fn people(home: &Home) -> String {
+    let lines: Vec<String> = [
+        (
+            "Ola is a dentist in Gdynia. She keeps bees behind her house. She has a brother at sea.",
+            "Likes short answers.",
+        ),
+        ("Ben is a baker in Leeds. He has two cats. He plays chess on Fridays.", "Laughs easily and likes to tease."),
+        ("Ines is a nurse in Porto. She swims every morning. She grows tomatoes.", "Warm and gentle with everybody."),
+        (
+            "Tariq is a teacher in Lyon. He repairs radios. He runs long distances.",
+            "Plans everything and loves a list.",
+        ),
+    ]
+    .iter()
+    .enumerate()
+    .map(|(number, (profile, personality))| {
+        serde_json::json!({
+            "id": format!("persona-{number}"), "split": "eval", "profile_id": format!("profile-{number}"),
+            "personality_id": "personality-0", "profile": profile, "personality": personality,
+        })
+        .to_string()
+    })
+    .collect();
+    home.write("personas.jsonl", &lines.join("\n"))
+}
+
+fn benchmark<'a>(run: &'a str, personas: &'a str, candidate: &'a str) -> Vec<&'a str> {
+    vec![
+        "aloe",
+        "--run",
+        run,
+        "--personas",
+        personas,
+        "--candidate",
+        candidate,
+        "--user",
+        "scripted",
+        "--judge",
+        "scripted",
+        "--rounds",
+        "3",
+        "--seed",
+        "5",
+    ]
+}
+
+#[test]
+fn the_benchmark_is_played_kept_gone_on_with_and_compared() {
+    let home = Home::new();
+    let (personas, run) = (people(&home), home.0.path().join("run").display().to_string());
+    let args = benchmark(&run, &personas, "scripted");
+    let two = &home.json(&[&args[..], &["--cases", "2", "--json"]].concat())[0];
+    assert_eq!((&two["report"]["cases"], &two["report"]["scored"]), (&2.into(), &6.into()));
+    let transcripts = Path::new(&run).join("eval/transcripts.jsonl");
+    let before = std::fs::read_to_string(&transcripts).expect("kept");
+    let four = &home.json(&[&args[..], &["--json"]].concat())[0];
+    assert_eq!(four["report"]["cases"], 4);
+    assert_eq!(four["report"]["alignment_level"].as_array().map(Vec::len), Some(3));
+    let after = std::fs::read_to_string(&transcripts).expect("kept");
+    assert!(after.starts_with(&before) && after.lines().count() == 4, "what was played is not played again");
+    let level = |turn: usize| four["report"]["alignment_level"][turn]["value"].as_f64().expect("a level");
+    let mean = (level(0) + level(1) + level(2)) / 3.0;
+    assert!((four["report"]["average"]["value"].as_f64().expect("an average") - mean).abs() < 1e-9);
+    assert_eq!(four["scripted"], true);
+
+    let other = home.0.path().join("other").display().to_string();
+    let again = benchmark(&other, &personas, "scripted");
+    let compared = &home.json(&[&again[..], &["--base", &run, "--json"]].concat())[0];
+    assert_eq!(compared["against_base"]["cases"], 4);
+    near(&compared["against_base"]["relative_improvement"], 0.0);
+    assert_eq!(std::fs::read_to_string(&transcripts).expect("kept"), after);
+    let text = home.run(&again);
+    let text = String::from_utf8(text.stdout).expect("UTF-8");
+    assert!(text.lines().next().is_some_and(|head| head.starts_with("turn\tAL")) && text.contains("N-IR"), "{text}");
+
+    home.refused(
+        &[
+            &args[..4],
+            &["--candidate", "scripted", "--user", "scripted", "--judge", "scripted", "--rounds", "3", "--seed", "6"],
+        ]
+        .concat(),
+        "seed",
+    );
+    home.refused(&[&args[..], &["--memory"]].concat(), "local:MODEL");
+    home.refused(&[&args[..], &["--cases", "0"]].concat(), "--cases");
+    let nobody = home.write("nobody.jsonl", "");
+    home.refused(&benchmark(&other, &nobody, "scripted"), "evaluation split");
+    let dry = &home.json(&[&args[..], &["--dry-run", "--json"]].concat())[0];
+    assert_eq!((&dry["dry_run"], &dry["calls"]), (&true.into(), &36.into()));
+}
+
+#[test]
+fn our_engine_is_measured_through_the_sdk_with_memory_and_without() {
+    let Some(model) = model() else {
+        println!("SKIPPED our_engine_is_measured_through_the_sdk_with_memory_and_without: ALOE_TEST_MODEL is not set");
+        return;
+    };
+    let (home, candidate) = (Home::new(), format!("local:{}", model.display()));
+    let personas = people(&home);
+    let config = home.0.path().join("config");
+    std::fs::create_dir_all(&config).expect("a folder");
+    std::fs::write(config.join("config.toml"), "[chat]\nembedder = \"none\"\n").expect("written");
+    for memory in [false, true] {
+        let run = home.0.path().join(format!("run-{memory}")).display().to_string();
+        let mut args = benchmark(&run, &personas, &candidate);
+        args.extend(["--cases", "1", "--restart-every", "1", "--set", "benchmark.reply_max_tokens=24"]);
+        args.extend(["--set", "provider.ctx=1024", "--set", "provider.threads=1", "--json"]);
+        if memory {
+            args.push("--memory");
+        }
+        let found = &home.json(&args)[0];
+        assert_eq!((&found["report"]["scored"], &found["system"]["memory"]), (&3.into(), &memory.to_string().into()));
+        let kept = std::fs::read_to_string(Path::new(&run).join("eval/transcripts.jsonl")).expect("kept");
+        let kept: Value = serde_json::from_str(kept.trim()).expect("one case");
+        let remembered = kept["turns"][2]["remembered"].as_array().expect("a list");
+        assert_eq!(remembered.is_empty(), !memory, "after a launch only memory knows the person: {kept}");
+    }
+}
