@@ -7,8 +7,8 @@ mod commands;
 mod dataset;
 mod dialogue;
 mod error;
-mod export;
 mod evaluation;
+mod export;
 mod manifest;
 mod output;
 mod persona;
@@ -23,8 +23,8 @@ mod settings;
 mod source;
 mod store;
 mod train;
-mod weights;
 mod view;
+mod weights;
 
 use std::process::ExitCode;
 

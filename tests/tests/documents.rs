@@ -90,7 +90,8 @@ fn the_jobs_that_documents_name_are_jobs_of_dev() {
 #[test]
 fn the_flags_and_commands_that_the_readme_names_are_in_the_grammar() {
     let readme = read("README.md");
-    let grammar = read("models/src/cli.rs") + &read("models/src/cli/pipeline.rs");
+    let files = ["cli.rs", "cli/pipeline.rs", "cli/evaluation.rs", "cli/training.rs"];
+    let grammar: String = files.iter().map(|file| read(&format!("models/src/{file}"))).collect();
     let words = readme.split(|c: char| c.is_whitespace() || c == '`' || c == '(').filter_map(|w| w.strip_prefix("--"));
     let flags = words.map(|word| word.trim_end_matches(|c: char| !c.is_ascii_lowercase()));
     let ours = flags.filter(|flag| !["no-deps", "open"].contains(flag)); // those two are cargo's

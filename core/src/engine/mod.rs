@@ -227,16 +227,6 @@ impl Engine {
         Ok(self.shared.tokenizer.count_prompt(&self.render(messages)?))
     }
 
-    /// The tokens of these messages as a prompt has them, told apart by whose they are; no words that ask for a reply
-    /// follow them.
-    ///
-    /// # Errors
-    /// [`Error::ModelIncompatible`] when the template cannot express them.
-    pub fn token_runs(&self, messages: &[Message]) -> Result<Vec<TokenRun>> {
-        let segments = self.shared.template.render(messages, RenderOptions::default())?;
-        self.shared.tokenizer.token_runs(&segments)
-    }
-
     /// Log-probability of each continuation as the assistant's answer to these messages, in nats. Dropping the future
     /// ends the work.
     ///

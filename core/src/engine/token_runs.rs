@@ -1,7 +1,10 @@
 //! A conversation as the tokens that a prompt has, told apart by whose they are: what training and its mask stand on.
 
+use super::Engine;
 use super::native::{Model, Token};
-use super::template::Segment;
+use super::template::{RenderOptions, Segment};
+use crate::error::Result;
+use crate::message::Message;
 
 /// Neighbouring tokens of a prompt that are of one message, or of the template around it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +15,18 @@ pub struct TokenRun {
     pub tokens: Vec<u32>,
     /// Of the template's own: how many there are up to the first that ends a turn, it included.
     pub turn_end: Option<usize>,
+}
+
+impl Engine {
+    /// The tokens of these messages as a prompt has them, told apart by whose they are; no words that ask for a reply
+    /// follow them.
+    ///
+    /// # Errors
+    /// [`Error::ModelIncompatible`](crate::Error::ModelIncompatible) when the template cannot express them.
+    pub fn token_runs(&self, messages: &[Message]) -> Result<Vec<TokenRun>> {
+        let segments = self.shared.template.render(messages, RenderOptions::default())?;
+        self.shared.tokenizer.token_runs(&segments)
+    }
 }
 
 /// The runs of a prompt; together they are the tokens that the engine decodes for it.

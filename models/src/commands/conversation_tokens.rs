@@ -19,7 +19,8 @@ pub(super) struct ConversationTokens {
 impl ConversationTokens {
     /// Opens the model; its context is kept as small as it goes.
     pub(super) fn open(model: &Path) -> Result<Self> {
-        let params = EngineParams { n_ctx: 512, n_batch: 64, n_sessions: 1, n_threads: Some(1), ..EngineParams::new(model) };
+        let params =
+            EngineParams { n_ctx: 512, n_batch: 64, n_sessions: 1, n_threads: Some(1), ..EngineParams::new(model) };
         Ok(Self { engine: Engine::open(&params)? })
     }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::model_files::ModelFiles;
 use super::train::{base_of, set_threads};
-use crate::cli::{AdapterFormat, AdapterExportArgs, QuantizeArg};
+use crate::cli::{AdapterExportArgs, AdapterFormat, QuantizeArg};
 use crate::error::{Error, Result};
 use crate::export::{gguf_adapter, merged};
 use crate::output::{Output, mib};

@@ -62,7 +62,8 @@ struct Llama {
 impl Llama {
     fn open(path: &Path, args: &ScoreArgs) -> Result<Self> {
         let n_threads = args.threads.and_then(|threads| u32::try_from(threads).ok());
-        let engine = Engine::open(&EngineParams { n_ctx: args.ctx, n_sessions: 1, n_threads, ..EngineParams::new(path) })?;
+        let engine =
+            Engine::open(&EngineParams { n_ctx: args.ctx, n_sessions: 1, n_threads, ..EngineParams::new(path) })?;
         let adapters = match &args.adapter {
             None => Vec::new(),
             Some(adapter) if is_adapter_folder(adapter) => {
@@ -100,7 +101,10 @@ impl Training {
             None => None,
             Some(folder) if is_adapter_folder(folder) => Some(read_adapter(folder, &base)?),
             Some(_) => {
-                return Err(Error::usage("the forward pass of training reads adapters of PEFT", "name the adapter's folder"));
+                return Err(Error::usage(
+                    "the forward pass of training reads adapters of PEFT",
+                    "name the adapter's folder",
+                ));
             }
         };
         Ok(Self { adapter, tokens: ConversationTokens::open(path)?, base })
@@ -119,7 +123,8 @@ impl Score for Training {
         }
         let counts: Vec<usize> = sequences.iter().map(|sequence| sequence.learned_tokens()).collect();
         let batch = Batch::new(&[TokenizedExample { group: 0, sequences }], &[0]);
-        let lora = self.adapter.as_ref().map(|adapter| Lora { plan: &adapter.plan, numbers: &adapter.numbers, dropout: None });
+        let lora =
+            self.adapter.as_ref().map(|adapter| Lora { plan: &adapter.plan, numbers: &adapter.numbers, dropout: None });
         let scored = sequence_log_probs(&self.base, lora, &batch)?;
         Ok(scored.into_iter().flatten().zip(counts).collect())
     }

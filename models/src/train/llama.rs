@@ -111,7 +111,8 @@ impl Base {
         debug_assert_ne!(trace.keep, Keep::Nothing);
         let n_embd = self.shape.n_embd;
         let rotation = Rotation::new(&batch.positions, &self.shape.frequencies);
-        let pass = Pass { base: self, blocks: &batch.blocks, rotation: &rotation, lora: Some(lora), tokens: trace.tokens };
+        let pass =
+            Pass { base: self, blocks: &batch.blocks, rotation: &rotation, lora: Some(lora), tokens: trace.tokens };
         let d_normed = trace.head.backward(self, &trace.rows, targets, d_log_probs)?;
         let mut d_last = vec![0.0; trace.last.len()];
         rms_norm_backward(&trace.last, &self.output_norm, self.shape.rms_eps, &d_normed, &mut d_last);

@@ -137,7 +137,8 @@ pub(super) fn backward(
     d_x: &mut [f32],
 ) {
     let (rank, tokens) = (plan.config.rank, d_y.len() / pair.n_out);
-    let (x, a_x, d_y) = (Mat::new(x, tokens, pair.n_in), Mat::new(a_x, tokens, rank), Mat::new(d_y, tokens, pair.n_out));
+    let (x, a_x, d_y) =
+        (Mat::new(x, tokens, pair.n_in), Mat::new(a_x, tokens, rank), Mat::new(d_y, tokens, pair.n_out));
     multiply(&mut gradients[pair.b.clone()], d_y.t(), a_x, plan.scale(), Onto::Add);
     let mut d_a_x = vec![0.0; tokens * rank];
     multiply(&mut d_a_x, d_y, Mat::new(&numbers[pair.b.clone()], pair.n_out, rank), plan.scale(), Onto::Replace);

@@ -11,6 +11,8 @@ mod matmul;
 mod rope;
 
 pub(crate) use attention::{Heads, Inputs, QueryBlock};
-pub(crate) use elementwise::{add, exp, max_of, rms_norm, rms_norm_backward, sum_of, swiglu, swiglu_backward, vectorized};
+pub(crate) use elementwise::{
+    add, exp, max_of, rms_norm, rms_norm_backward, sum_of, swiglu, swiglu_backward, vectorized,
+};
 pub(crate) use matmul::{Mat, Onto, multiply, multiply_into};
 pub(crate) use rope::{Rotation, from_heads, to_heads};

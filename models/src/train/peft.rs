@@ -56,7 +56,10 @@ pub(crate) fn write(folder: &Path, adapter: &Adapter, shape: &Shape, base_name: 
         let rows = &adapter.numbers[pair.b.clone()];
         let rows = reordered(rows, pair, shape, plan.config.rank, Direction::ToHuggingFace);
         let prefix = "base_model.model.";
-        stored.insert(format!("{prefix}{a}"), (vec![plan.config.rank, pair.n_in], bytes(&adapter.numbers[pair.a.clone()])));
+        stored.insert(
+            format!("{prefix}{a}"),
+            (vec![plan.config.rank, pair.n_in], bytes(&adapter.numbers[pair.a.clone()])),
+        );
         stored.insert(format!("{prefix}{b}"), (vec![pair.n_out, plan.config.rank], bytes(&rows)));
     }
     let views = stored.iter().map(|(name, (shape, bytes))| {
@@ -141,9 +144,13 @@ fn read_config(config: &Value) -> Result<LoraConfig, String> {
     if config["peft_type"] != "LORA" {
         return Err("its peft_type is not LORA".into());
     }
-    for (key, why) in [("use_dora", "DoRA"), ("modules_to_save", "whole modules"), ("alpha_pattern", "alphas by layer"),
-        ("rank_pattern", "ranks by layer"), ("layers_to_transform", "some layers only")]
-    {
+    for (key, why) in [
+        ("use_dora", "DoRA"),
+        ("modules_to_save", "whole modules"),
+        ("alpha_pattern", "alphas by layer"),
+        ("rank_pattern", "ranks by layer"),
+        ("layers_to_transform", "some layers only"),
+    ] {
         let empty = match &config[key] {
             Value::Null | Value::Bool(false) => true,
             Value::Object(map) => map.is_empty(),

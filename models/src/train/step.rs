@@ -48,7 +48,14 @@ impl Share {
 
 impl Objective {
     /// The loss of a batch, the gradient of each target's log-probability, and what there is to see.
-    fn apply(&self, batch: &Batch, log_probs: &[f32], hits: &[bool], reference: &Reference, share: Share) -> (Sums, Vec<f32>) {
+    fn apply(
+        &self,
+        batch: &Batch,
+        log_probs: &[f32],
+        hits: &[bool],
+        reference: &Reference,
+        share: Share,
+    ) -> (Sums, Vec<f32>) {
         let mut gradient = vec![0.0_f64; batch.targets.len()];
         let mut sums = Sums { tokens: batch.tokens() as f64, ..Sums::default() };
         for (example, parts) in batch.examples.iter().zip(&batch.parts) {

@@ -90,7 +90,8 @@ impl TrainPlan {
     pub(crate) fn epoch_tokens(&self, data: &TrainData) -> (usize, usize) {
         let steps = data.train.len().div_ceil(self.accumulation);
         let packed = (0..steps).flat_map(|step| self.batches(&data.train, step)).map(|batch| batch.tokens()).sum();
-        let alone = data.train.iter().flat_map(|example| &example.sequences).map(|sequence| sequence.tokens.len()).sum();
+        let alone =
+            data.train.iter().flat_map(|example| &example.sequences).map(|sequence| sequence.tokens.len()).sum();
         (packed, alone)
     }
 
@@ -181,11 +182,8 @@ impl<'a> Trainer<'a> {
         let mut gradients = vec![0.0; self.at.numbers.len()];
         let mut sums = Sums::default();
         for (number, batch) in batches.iter().enumerate() {
-            let lora = Lora {
-                plan: &self.plan.lora,
-                numbers: &self.at.numbers,
-                dropout: self.plan.dropout(step, number),
-            };
+            let lora =
+                Lora { plan: &self.plan.lora, numbers: &self.at.numbers, dropout: self.plan.dropout(step, number) };
             let seen = (&self.reference.train[..], share, self.plan.keep);
             sums += self.plan.objective.learn(self.base, lora, batch, seen, &mut gradients)?;
         }

@@ -5,8 +5,8 @@ use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-pub(crate) use aloekit::engine::gguf::{GgmlType, Tensor};
 use aloekit::engine::gguf::Header;
+pub(crate) use aloekit::engine::gguf::{GgmlType, Tensor};
 use rayon::prelude::*;
 
 use super::block_formats::{dequantize, is_readable};

@@ -19,11 +19,16 @@ fn rows_that_cannot_be_learned_from_are_counted_and_listed() {
             json!({"prompt": user, "chosen": reply("same"), "rejected": reply("same")}),
         ],
     );
-    let line = "train dpo --base MODEL --data pairs.jsonl --out out --preset aloe-small --max-tokens 256 --dry-run --json";
+    let line =
+        "train dpo --base MODEL --data pairs.jsonl --out out --preset aloe-small --max-tokens 256 --dry-run --json";
     let ended = workshop.aloe(line).succeeded();
-    for words in [":2 is left out: it has no prompt", ":3 is left out: its chosen reply is empty", ":4 is left out:",
-        "longer than 256", ":5 is left out: its two replies are the same"]
-    {
+    for words in [
+        ":2 is left out: it has no prompt",
+        ":3 is left out: its chosen reply is empty",
+        ":4 is left out:",
+        "longer than 256",
+        ":5 is left out: its two replies are the same",
+    ] {
         assert!(ended.stderr.contains(words), "{words}: {}", ended.stderr);
     }
     assert!(!ended.stderr.contains("canary"), "{}", ended.stderr);
@@ -40,7 +45,9 @@ fn mistakes_are_told_with_a_hint() {
     workshop.aloe(&format!("{train} --data nowhere")).failed_with("is not there");
     workshop.aloe(&format!("{train} --data empty.jsonl")).failed_with("can be learned from");
     workshop.aloe(&format!("{train} --data empty.jsonl --beta 0.1")).failed_with("no pairs");
-    workshop.aloe(&format!("{train} --data empty.jsonl --rank 0")).failed_with("rank");
+    let messages = json!([{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]);
+    workshop.write_lines("one.jsonl", &[json!({"messages": messages})]);
+    workshop.aloe(&format!("{train} --data one.jsonl --rank 0")).failed_with("rank");
     workshop.aloe("export --adapter nowhere --format gguf --out f").failed_with("base");
     std::fs::write(workshop.path("base.gguf"), "<html>").expect("written");
     assert_eq!(workshop.aloe("train sft --base base.gguf --out out --data empty.jsonl").code, Some(1));

@@ -10,9 +10,15 @@ use crate::engine::quantize::Quantization;
 use crate::error::{Error, Result};
 
 /// Writes `target`. The header of `source` must have been checked before.
-pub(in crate::engine) fn quantize(source: &Path, target: &Path, quantization: Quantization, n_threads: u32) -> Result<()> {
+pub(in crate::engine) fn quantize(
+    source: &Path,
+    target: &Path,
+    quantization: Quantization,
+    n_threads: u32,
+) -> Result<()> {
     backend()?;
-    let refused = |path: &Path, reason: &str| Error::ModelIncompatible { path: path.to_owned(), reason: reason.to_owned() };
+    let refused =
+        |path: &Path, reason: &str| Error::ModelIncompatible { path: path.to_owned(), reason: reason.to_owned() };
     let c_path = |path: &Path| {
         let text = path.to_str().ok_or_else(|| refused(path, "its path is not UTF-8"))?;
         CString::new(text).map_err(|_| refused(path, "its path holds a NUL byte"))

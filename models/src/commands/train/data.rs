@@ -58,7 +58,14 @@ impl Said {
 }
 
 /// The files behind `--data`: a run's conversations become a dataset in `state` first.
-pub(super) fn files(data: &Path, eval: Option<&Path>, form: Form, preset: &Preset, seed: u64, state: &Path) -> Result<DataFiles> {
+pub(super) fn files(
+    data: &Path,
+    eval: Option<&Path>,
+    form: Form,
+    preset: &Preset,
+    seed: u64,
+    state: &Path,
+) -> Result<DataFiles> {
     let missing = |reason: String| Error::StageEmpty {
         stage: "train",
         reason,
@@ -155,7 +162,9 @@ fn conversation(row: Row) -> Result<Conversation, String> {
     if let Some(messages) = row.messages {
         let said = |message: &ChatMessage| message.role == Speaker::Assistant && !message.content.trim().is_empty();
         let learned = match row.loss_mask {
-            Some(mask) if mask.len() != messages.len() => return Err("its loss_mask is not one for each message".into()),
+            Some(mask) if mask.len() != messages.len() => {
+                return Err("its loss_mask is not one for each message".into());
+            }
             Some(mask) => messages.iter().zip(mask).map(|(message, on)| on && said(message)).collect(),
             None => messages.iter().map(said).collect::<Vec<_>>(),
         };

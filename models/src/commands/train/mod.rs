@@ -134,7 +134,8 @@ fn plan(args: &TrainArgs, form: Form, numbers: &TrainNumbers, base: &Base) -> Re
     };
     let known = |name: &String| Projection::ALL.into_iter().find(|projection| projection.peft_name() == name);
     let targets: Option<Vec<_>> = numbers.targets.iter().map(known).collect();
-    let targets = targets.ok_or_else(|| wrong("targets", "q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj"))?;
+    let targets =
+        targets.ok_or_else(|| wrong("targets", "q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj"))?;
     if !(numbers.lr > 0.0 && numbers.lr < 1.0) || !(numbers.beta > 0.0 && numbers.beta.is_finite()) {
         return Err(wrong("lr or train.beta", "both are above 0; --lr 2e-4 and --beta 0.1 are common"));
     }
@@ -145,7 +146,9 @@ fn plan(args: &TrainArgs, form: Form, numbers: &TrainNumbers, base: &Base) -> Re
     let start = args.adapter.as_deref().map(|folder| read_adapter(folder, base)).transpose()?;
     let lora = match &start {
         // An adapter that is gone on from keeps its shape; dropout is this run's.
-        Some(start) => LoraPlan::new(&LoraConfig { dropout: numbers.dropout, ..start.plan.config.clone() }, &base.shape)?,
+        Some(start) => {
+            LoraPlan::new(&LoraConfig { dropout: numbers.dropout, ..start.plan.config.clone() }, &base.shape)?
+        }
         None => LoraPlan::new(&config, &base.shape)?,
     };
     let loss = match args.loss.unwrap_or(LossArg::Sigmoid) {
@@ -219,7 +222,13 @@ fn configuration(
     Ok(Configuration { version, seed: args.seed, numbers, roles: BTreeMap::new(), inputs })
 }
 
-fn tell_plan(args: &TrainArgs, plan: &TrainPlan, data: &TrainData, memory: &TrainingMemory, output: Output) -> Result<()> {
+fn tell_plan(
+    args: &TrainArgs,
+    plan: &TrainPlan,
+    data: &TrainData,
+    memory: &TrainingMemory,
+    output: Output,
+) -> Result<()> {
     let steps = plan.steps(data.train.len());
     let (tokens, alone) = plan.epoch_tokens(data);
     if args.json {

@@ -1,8 +1,8 @@
 //! One layer: attention and feed-forward network, each around a residual, with an adapter on its matrices.
 
+use super::Lora;
 use super::base::Base;
 use super::shape::Projection;
-use super::Lora;
 use crate::error::Result;
 use crate::train::lora;
 use crate::train::ops::{
@@ -181,9 +181,8 @@ impl Pass<'_> {
         let Some((lora, pair)) = target else { return Ok(()) };
         let dropped = lora::dropped(x, pair, lora.dropout);
         // A layer that was computed again stopped before its last product.
-        let again = a_x.is_empty().then(|| {
-            lora::narrowed(lora.plan, pair, lora.numbers, dropped.as_deref().unwrap_or(x))
-        });
+        let again =
+            a_x.is_empty().then(|| lora::narrowed(lora.plan, pair, lora.numbers, dropped.as_deref().unwrap_or(x)));
         let a_x = again.as_deref().unwrap_or(a_x);
         match dropped {
             None => lora::backward(lora.plan, pair, lora.numbers, gradients, (x, a_x, d_y), d_x),

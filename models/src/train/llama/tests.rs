@@ -9,12 +9,12 @@ use serde_json::Value;
 
 use super::{Base, Keep, Lora};
 use crate::train::batch::{Batch, Sequence, TokenizedExample};
+use crate::train::llama::Projection;
 use crate::train::lora::{LoraConfig, LoraPlan};
 use crate::train::objective::{PairLoss, PairObjective};
 use crate::train::optimizer::{AdamW, clip};
 use crate::train::peft::numbers_of;
 use crate::train::step::{Objective, Share, sequence_log_probs};
-use crate::train::llama::Projection;
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity").join(name)
@@ -150,10 +150,9 @@ fn a_tree_is_trained_as_its_sequences_one_by_one() {
     let start = numbers("start.safetensors", "base_model.model.", &plan, &base);
     let lora = Lora { plan: &plan, numbers: &start, dropout: None };
     let all = branching();
-    for objective in [
-        Objective::Sft,
-        Objective::Pairs(PairObjective { loss: PairLoss::Sigmoid, beta: 0.5, label_smoothing: 0.0 }),
-    ] {
+    for objective in
+        [Objective::Sft, Objective::Pairs(PairObjective { loss: PairLoss::Sigmoid, beta: 0.5, label_smoothing: 0.0 })]
+    {
         let reference = vec![[-30.0, -31.0]; all.len()];
         let learn = |batches: Vec<Batch>| {
             let share = Share::of(objective, &batches);

@@ -151,20 +151,28 @@ mod tests {
     #[test]
     fn the_gradient_of_the_norm_is_that_of_finite_differences() {
         let weight: Vec<f32> = (0..24).map(|at| 0.5 + at as f32 * 0.05).collect();
-        check(24 * 3, |x| rms_norm(x, &weight, 1e-5), |x, d_out| {
-            let mut d_x = vec![0.0; x.len()];
-            rms_norm_backward(x, &weight, 1e-5, d_out, &mut d_x);
-            d_x
-        });
+        check(
+            24 * 3,
+            |x| rms_norm(x, &weight, 1e-5),
+            |x, d_out| {
+                let mut d_x = vec![0.0; x.len()];
+                rms_norm_backward(x, &weight, 1e-5, d_out, &mut d_x);
+                d_x
+            },
+        );
     }
 
     #[test]
     fn the_gradient_of_the_activation_is_that_of_finite_differences() {
         let split = |x: &[f32]| (x[..20].to_vec(), x[20..].to_vec());
-        check(40, |x| swiglu(&split(x).0, &split(x).1), |x, d_out| {
-            let (gate, up) = split(x);
-            let (d_gate, d_up) = swiglu_backward(&gate, &up, d_out);
-            [d_gate, d_up].concat()
-        });
+        check(
+            40,
+            |x| swiglu(&split(x).0, &split(x).1),
+            |x, d_out| {
+                let (gate, up) = split(x);
+                let (d_gate, d_up) = swiglu_backward(&gate, &up, d_out);
+                [d_gate, d_up].concat()
+            },
+        );
     }
 }

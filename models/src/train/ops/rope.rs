@@ -77,11 +77,7 @@ mod tests {
     #[test]
     fn the_gradient_of_a_rotation_is_that_of_finite_differences() {
         let rotation = Rotation::new(&[0, 3, 3, 7], &[1.0, 0.1, 0.01]);
-        check(
-            4 * 2 * 6,
-            |x| to_heads(x, 4, 6, Some(&rotation)),
-            |_, d_out| from_heads(d_out, 4, 6, Some(&rotation)),
-        );
+        check(4 * 2 * 6, |x| to_heads(x, 4, 6, Some(&rotation)), |_, d_out| from_heads(d_out, 4, 6, Some(&rotation)));
     }
 
     #[test]
