@@ -34,9 +34,9 @@ pub(super) fn dequantize(ggml_type: GgmlType, bytes: &[u8], out: &mut [f32]) {
             let scale = half(b, 0);
             y.iter_mut().zip(&b[2..]).for_each(|(y, q)| *y = scale * f32::from(q.cast_signed()));
         }),
-        GgmlType::Q4_K => blocks::<144, { k_quants::BLOCK }>(bytes, out, |b, y| k_quants::q4_k(b, y)),
-        GgmlType::Q5_K => blocks::<176, { k_quants::BLOCK }>(bytes, out, |b, y| k_quants::q5_k(b, y)),
-        GgmlType::Q6_K => blocks::<210, { k_quants::BLOCK }>(bytes, out, |b, y| k_quants::q6_k(b, y)),
+        GgmlType::Q4_K => blocks::<144, { k_quants::BLOCK }>(bytes, out, k_quants::q4_k),
+        GgmlType::Q5_K => blocks::<176, { k_quants::BLOCK }>(bytes, out, k_quants::q5_k),
+        GgmlType::Q6_K => blocks::<210, { k_quants::BLOCK }>(bytes, out, k_quants::q6_k),
         other => unreachable!("{other:?} was refused when the file was opened"),
     }
 }

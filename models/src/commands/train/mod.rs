@@ -136,7 +136,7 @@ fn plan(args: &TrainArgs, form: Form, numbers: &TrainNumbers, base: &Base) -> Re
     let targets: Option<Vec<_>> = numbers.targets.iter().map(known).collect();
     let targets =
         targets.ok_or_else(|| wrong("targets", "q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj"))?;
-    if !(numbers.lr > 0.0 && numbers.lr < 1.0) || !(numbers.beta > 0.0 && numbers.beta.is_finite()) {
+    if !(numbers.lr > 0.0 && numbers.lr < 1.0 && numbers.beta > 0.0 && numbers.beta.is_finite()) {
         return Err(wrong("lr or train.beta", "both are above 0; --lr 2e-4 and --beta 0.1 are common"));
     }
     if !(0.0..0.5).contains(&numbers.label_smoothing) || !(0.0..1.0).contains(&numbers.warmup_share) {
