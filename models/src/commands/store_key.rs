@@ -63,17 +63,15 @@ fn parse(bytes: &[u8], origin: &str) -> Result<StoreKey> {
         return Ok(key);
     }
     let digits = bytes.trim_ascii();
-    let mut key = Zeroizing::new([0; KEY_BYTES]);
-    let value = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
-    let whole = digits.len() == 2 * KEY_BYTES;
-    let read = key.iter_mut().zip(digits.chunks_exact(2)).try_for_each(|(byte, pair)| {
-        *byte = value(pair[0])? << 4 | value(pair[1])?;
-        Some(())
-    });
-    match read.filter(|()| whole) {
-        Some(()) => Ok(StoreKey::new(*key)),
-        None => Err(Error::usage(format!("{origin} holds no key of a memory"), HINT)),
+    if digits.len() != 2 * KEY_BYTES || !digits.iter().all(u8::is_ascii_hexdigit) {
+        return Err(Error::usage(format!("{origin} holds no key of a memory"), HINT));
     }
+    let value = |digit: u8| if digit.is_ascii_digit() { digit - b'0' } else { digit.to_ascii_lowercase() - b'a' + 10 };
+    let mut key = Zeroizing::new([0; KEY_BYTES]);
+    for (byte, pair) in key.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = (value(pair[0]) << 4) | value(pair[1]);
+    }
+    Ok(StoreKey::new(*key))
 }
 
 fn new_in_file(path: &Path) -> Result<StoreKey> {
