@@ -227,7 +227,7 @@ fn the_benchmark_is_played_kept_gone_on_with_and_compared() {
 
     home.refused(
         &[
-            &args[..4],
+            &args[..5],
             &["--candidate", "scripted", "--user", "scripted", "--judge", "scripted", "--rounds", "3", "--seed", "6"],
         ]
         .concat(),

@@ -63,7 +63,8 @@ fn entry(host: &str) -> Result<keyring::Entry> {
 fn refused(host: &str, error: &keyring::Error) -> Error {
     let reason = match error {
         keyring::Error::NoStorageAccess(_) => "it is locked or not there",
-        keyring::Error::PlatformFailure(_) => "the system refuses",
+        // A kernel that denies its keyring answers as if the entry were missing, also while one is made.
+        keyring::Error::PlatformFailure(_) | keyring::Error::NoEntry => "the system refuses",
         keyring::Error::TooLong(..) => "the host or the key is too long",
         _ => "it cannot be used",
     };
