@@ -1,6 +1,7 @@
 //! From stored blocks to `f32`: plain floats and the formats with 32 elements a block.
 //!
-//! The layouts are those of ggml's `dequantize_row_*`; the fixture of the tests is checked against its Python port.
+//! The layouts are those of ggml's `dequantize_row_*`; the tests compare with a fixture of gguf's own Python
+//! (`models/tests/oracle/blocks.py`).
 
 use half::{bf16, f16};
 
@@ -81,4 +82,41 @@ fn five_bits(quants: &[u8], high_bits: u32, y: &mut [f32; BLOCK], scale: f32, of
 
 fn high_bits(block: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    #[derive(serde::Deserialize)]
+    struct Stored {
+        bytes: String,
+        values: String,
+    }
+
+    fn from_hex(digits: &str) -> Vec<u8> {
+        let byte = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).expect("two digits");
+        (0..digits.len()).step_by(2).map(byte).collect()
+    }
+
+    #[test]
+    fn every_type_has_the_values_that_the_reference_reads() {
+        let fixture = include_str!("../../tests/fixtures/blocks.json");
+        let fixture: HashMap<String, Stored> = serde_json::from_str(fixture).expect("the fixture is JSON");
+        let readable: Vec<_> = GgmlType::all().filter(|ggml_type| is_readable(*ggml_type)).collect();
+        assert_eq!((readable.len(), fixture.len()), (11, 11));
+        for ggml_type in readable {
+            let Stored { bytes, values } = &fixture[&format!("{ggml_type:?}")];
+            let expected: Vec<f32> =
+                from_hex(values).as_chunks().0.iter().map(|four| f32::from_le_bytes(*four)).collect();
+            let mut found = vec![0.0; expected.len()];
+            dequantize(ggml_type, &from_hex(bytes), &mut found);
+            for (at, (found, expected)) in found.iter().zip(&expected).enumerate() {
+                let near = (found - expected).abs() <= 1e-6 * expected.abs().max(1.0);
+                assert!(near, "{ggml_type:?} value {at}: {found} is not {expected}");
+            }
+        }
+    }
 }

@@ -213,7 +213,7 @@ mod tests {
     /// Seven tokens: 0-1-2, then 3-4 after 1, then 5-6 after 4.
     fn blocks() -> Vec<QueryBlock> {
         let block = |rows: Range<usize>, seen: &[Range<usize>]| QueryBlock { rows, seen: seen.to_vec() };
-        vec![block(0..3, &[0..3]), block(3..5, &[0..2, 3..5]), block(5..7, &[0..2, 3..7])]
+        vec![block(0..3, std::slice::from_ref(&(0..3))), block(3..5, &[0..2, 3..5]), block(5..7, &[0..2, 3..7])]
     }
 
     fn inputs(x: &[f32]) -> Inputs<'_> {
