@@ -10,13 +10,19 @@ mod mcq;
 mod ranking;
 mod retrieval;
 mod score;
+mod side_by_side;
 mod statistics;
+mod table;
 
 pub(crate) use alignment::Improvement;
-pub(crate) use benchmark::{Benchmark, Candidate, FOLDER, Said, TRANSCRIPTS, Talker, Transcript, run_all};
+pub(crate) use benchmark::{
+    Benchmark, Candidate, FOLDER, Logs, REPORT, Said, TIMINGS, TRANSCRIPTS, Talker, Transcript, run_all,
+};
 pub(crate) use induction::{InductionFigures, Labelled, judged};
 pub(crate) use mcq::{McqFigures, McqItem, shuffled};
 pub(crate) use ranking::Ranked;
 pub(crate) use retrieval::{Method, OwnerStore, read_owners};
-pub(crate) use score::{Report, report};
+pub(crate) use score::{Report, pairs, report};
+pub(crate) use side_by_side::{SideBySide, System};
 pub(crate) use statistics::{Comparison, Interval, bootstrap, compare};
+pub(crate) use table::{csv, markdown};

@@ -11,6 +11,8 @@ use super::pipeline::{NumberArgs, RunArgs};
 pub(crate) enum EvalCommand {
     /// The ALOE benchmark: a simulated user talks, a judge scores each reply
     Aloe(Box<EvalAloeArgs>),
+    /// Runs of the benchmark beside each other: a page, JSON, CSV and a Markdown table
+    Report(EvalReportArgs),
     /// How well memory finds what matters to questions, or reads facts out of messages
     Memory(EvalMemoryArgs),
     /// Multiple-choice questions answered by log-probability
@@ -58,6 +60,25 @@ pub(crate) struct EvalAloeArgs {
     /// What a model costs, in dollars a million tokens: MODEL=INPUT/OUTPUT; may be given several times
     #[arg(long, value_name = "MODEL=IN/OUT")]
     pub(crate) price: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalReportArgs {
+    /// Folders of runs, each with a name before it if wanted; the first is the base
+    #[arg(value_name = "[NAME=]RUN", required = true)]
+    pub(crate) runs: Vec<String>,
+    /// Folder for report.html, report.json, report.csv and report.md
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// What a model costs, in dollars a million tokens: MODEL=INPUT/OUTPUT; may be given several times
+    #[arg(long, value_name = "MODEL=IN/OUT")]
+    pub(crate) price: Vec<String>,
+    /// Seed of the confidence intervals and tests
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Print what report.json holds instead of the tables
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -4,14 +4,15 @@
 //! the run's journal. A judge that answers badly leaves its reply unscored and never ends a run.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::{CallFault, Error, Result};
-use crate::provider::{Answer, Asked, Gateway, Role, Schema, Task};
+use crate::provider::{Answer, Asked, Gateway, Role, Schema, Task, in_lanes};
 use crate::random::Draws;
 use crate::record::{ChatMessage, Persona};
 use crate::roleplay;
@@ -20,6 +21,8 @@ use crate::run_dir::AppendLog;
 /// The files of this stage in the run directory.
 pub(crate) const FOLDER: &str = "eval";
 pub(crate) const TRANSCRIPTS: &str = "transcripts.jsonl";
+pub(crate) const TIMINGS: &str = "timings.jsonl";
+pub(crate) const REPORT: &str = "report.json";
 
 /// The scores that a judge may give.
 const SCORES: std::ops::RangeInclusive<u8> = 1..=5;
@@ -109,57 +112,60 @@ pub(crate) struct Benchmark<'a> {
     pub(crate) lanes: usize,
 }
 
-/// Plays what is not there yet and appends each case to the log; answers with how many could not be finished.
+/// Where cases go as they end.
+pub(crate) struct Logs {
+    pub(crate) transcripts: AppendLog,
+    pub(crate) timings: AppendLog,
+}
+
+/// How long the candidate took for each reply of a case. A file of its own: transcripts are the same for a seed,
+/// durations are not.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Timing {
+    pub(crate) case: usize,
+    pub(crate) reply_ms: Vec<u64>,
+}
+
+/// Plays what is not there yet and keeps each case as it ends; answers with how many could not be finished.
 ///
 /// # Errors
 /// What stops all of them.
 pub(crate) fn run_all(
     benchmark: &Benchmark<'_>,
-    log: &mut AppendLog,
+    logs: &mut Logs,
     progress: &(dyn Fn(usize) + Sync),
 ) -> Result<usize> {
     let open: Vec<usize> = (0..benchmark.cases.len()).filter(|case| !benchmark.done.contains(case)).collect();
-    let (next, finished) = (AtomicUsize::new(0), AtomicUsize::new(benchmark.done.len()));
-    let (stop, stopped, log) = (AtomicBool::new(false), Mutex::new(None), Mutex::new(log));
-    let unfinished = AtomicUsize::new(0);
-    let work = || {
-        while !stop.load(Ordering::Relaxed)
-            && let Some(case) = open.get(next.fetch_add(1, Ordering::Relaxed))
-        {
-            let keep = |played| log.lock().unwrap_or_else(PoisonError::into_inner).append(&played);
-            match benchmark.play(*case).and_then(keep) {
-                Ok(_) => progress(finished.fetch_add(1, Ordering::Relaxed) + 1),
-                Err(Error::Call { fault, .. }) if !fault.fatal() && fault != CallFault::NotRecorded => {
-                    unfinished.fetch_add(1, Ordering::Relaxed);
-                }
-                Err(error) => {
-                    stop.store(true, Ordering::Relaxed);
-                    stopped.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                }
-            }
-        }
-    };
-    std::thread::scope(|scope| (0..benchmark.lanes.clamp(1, open.len().max(1))).for_each(|_| drop(scope.spawn(work))));
-    let stopped = stopped.into_inner().unwrap_or_else(PoisonError::into_inner);
-    stopped.map_or(Ok(unfinished.into_inner()), Err)
+    let (finished, logs) = (AtomicUsize::new(benchmark.done.len()), Mutex::new(logs));
+    in_lanes(&open, benchmark.lanes, |case| {
+        let (transcript, timing) = benchmark.play(*case)?;
+        let mut logs = logs.lock().unwrap_or_else(PoisonError::into_inner);
+        // The transcript is what says that a case is done.
+        logs.timings.append(&timing)?;
+        logs.transcripts.append(&transcript)?;
+        progress(finished.fetch_add(1, Ordering::Relaxed) + 1);
+        Ok(())
+    })
 }
 
 impl Benchmark<'_> {
-    fn play(&self, case: usize) -> Result<Transcript> {
+    fn play(&self, case: usize) -> Result<(Transcript, Timing)> {
         let persona = *self.cases.get(case).ok_or_else(|| Error::internal("a case that is not planned"))?;
         let mut draws = Draws::new(self.seed, "case", case as u64);
         let seed = draws.number();
         let mut talker = self.candidate.meet()?;
-        let (mut history, mut turns) = (Vec::new(), Vec::new());
+        let (mut history, mut turns, mut reply_ms) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..self.rounds {
             let user = self.user(persona, &history, draws.call_seed())?;
             history.push(ChatMessage::user(&user));
+            let asked = Instant::now();
             let Said { text, remembered } = talker.reply(&history, draws.call_seed())?;
+            reply_ms.push(u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX));
             let outcome = self.score(persona, &history, &text, draws.call_seed())?;
             history.push(ChatMessage::assistant(&text));
             turns.push(Talk { user, reply: text, outcome, remembered });
         }
-        Ok(Transcript { case, persona: persona.clone(), seed, turns })
+        Ok((Transcript { case, persona: persona.clone(), seed, turns }, Timing { case, reply_ms }))
     }
 
     fn user(&self, persona: &Persona, history: &[ChatMessage], seed: u32) -> Result<String> {

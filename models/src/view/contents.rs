@@ -10,6 +10,7 @@ use super::conversations::{Conversations, Summary};
 use super::overview::Overview;
 use super::ratings::Rating;
 use crate::error::Result;
+use crate::evaluation::{FOLDER as EVAL_FOLDER, REPORT, SideBySide, System};
 use crate::persona::{FOLDER as PERSONA_FOLDER, POOL, PoolMap};
 use crate::provider::{CALLS, Prices, Spent, spent};
 use crate::record::{PoolKind, PoolMember};
@@ -35,6 +36,8 @@ pub(crate) struct Contents<'a> {
     overview: &'a Overview,
     conversations: &'a [Summary],
     ratings: Vec<Rating>,
+    /// What `aloe eval aloe` left in this run.
+    benchmark: Option<SideBySide>,
 }
 
 /// What is shown of a run besides its files.
@@ -64,8 +67,16 @@ impl<'a> Contents<'a> {
             overview: conversations.overview(),
             conversations: &listed[..listed.len().min(MOST_LISTED)],
             ratings,
+            benchmark: benchmark_of(looked)?,
         })
     }
+}
+
+fn benchmark_of(looked: &Looked<'_>) -> Result<Option<SideBySide>> {
+    if !looked.run.join(EVAL_FOLDER).join(REPORT).is_file() {
+        return Ok(None);
+    }
+    Ok(Some(SideBySide::of(vec![System::read(looked.run, None, looked.prices, 0)?], 0)))
 }
 
 /// The members of the run's pool; none where it has none.

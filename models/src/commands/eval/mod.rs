@@ -5,6 +5,7 @@ mod candidate;
 mod mcq;
 mod memory;
 mod metrics;
+mod report;
 
 use crate::cli::EvalCommand;
 use crate::error::Result;
@@ -15,6 +16,7 @@ use crate::settings::Settings;
 pub(crate) fn run(command: EvalCommand, settings: &Settings, output: Output) -> Result<()> {
     match command {
         EvalCommand::Aloe(args) => aloe::run(*args, settings, output),
+        EvalCommand::Report(args) => report::run(&args, output),
         EvalCommand::Memory(args) => memory::run(&args, settings, output),
         EvalCommand::Mcq(args) => mcq::run(&args, settings, output),
         EvalCommand::Metrics(args) => metrics::run(&args, output),
