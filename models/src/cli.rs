@@ -6,7 +6,9 @@ mod training;
 
 use std::path::PathBuf;
 
-pub(crate) use evaluation::{EvalAloeArgs, EvalCommand, EvalMcqArgs, EvalMemoryArgs, EvalMetricsArgs, EvalReportArgs, InducerArg};
+pub(crate) use evaluation::{
+    EvalAloeArgs, EvalCommand, EvalMcqArgs, EvalMemoryArgs, EvalMetricsArgs, EvalReportArgs, InducerArg,
+};
 pub(crate) use pipeline::{
     DatasetArgs, DatasetFormat, KeyCommand, LookArgs, PaperFilesArgs, PersonasArgs, ProviderCommand, ReportArgs,
     StageArgs, TreesArgs, ViewArgs,

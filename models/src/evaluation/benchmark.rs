@@ -130,11 +130,7 @@ pub(crate) struct Timing {
 ///
 /// # Errors
 /// What stops all of them.
-pub(crate) fn run_all(
-    benchmark: &Benchmark<'_>,
-    logs: &mut Logs,
-    progress: &(dyn Fn(usize) + Sync),
-) -> Result<usize> {
+pub(crate) fn run_all(benchmark: &Benchmark<'_>, logs: &mut Logs, progress: &(dyn Fn(usize) + Sync)) -> Result<usize> {
     let open: Vec<usize> = (0..benchmark.cases.len()).filter(|case| !benchmark.done.contains(case)).collect();
     let (finished, logs) = (AtomicUsize::new(benchmark.done.len()), Mutex::new(logs));
     in_lanes(&open, benchmark.lanes, |case| {
@@ -203,9 +199,13 @@ struct Given {
     score: u8,
 }
 
-/// The judge's object; prose, a word or a number outside of the scale is no score.
+/// The judge's object, bare or in a fence; prose, a word or a number outside of the scale is no score. An object inside
+/// of a sentence is none either: it may be one that the judge quotes from the reply.
 fn score(answer: &Answer) -> Option<u8> {
-    roleplay::object::<Given>(&answer.text).map(|given| given.score).filter(|score| SCORES.contains(score))
+    let text = answer.text.trim();
+    let text = text.strip_prefix("```json").or_else(|| text.strip_prefix("```")).unwrap_or(text);
+    let text = text.strip_suffix("```").unwrap_or(text).trim();
+    serde_json::from_str::<Given>(text).ok().map(|given| given.score).filter(|score| SCORES.contains(score))
 }
 
 #[cfg(test)]
@@ -230,6 +230,9 @@ mod tests {
             r#"{"score": null}"#,
             r#"{"score": 4, "why": "x"}"#,
             r#"{"score": 11/10}"#,
+            r#"{"score": 4, "score": 2}"#,
+            r#"{"score": 2} or {"score": 4}"#,
+            r#"The reply says {"score": 5}"#,
             "N/A",
             "",
         ] {

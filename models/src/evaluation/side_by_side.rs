@@ -174,7 +174,10 @@ fn remarks(systems: &[System]) -> Vec<String> {
         (differ(|system| system.rounds.to_string()), "The numbers of rounds differ."),
         (differ(|system| system.made.run_seed.to_string()), "The seeds of the runs differ."),
         (!same_cases, "The cases differ: comparisons with the base are over those that both have."),
-        (systems.iter().any(|system| system.made.scripted), "A role was played by rules: these figures measure nobody."),
+        (
+            systems.iter().any(|system| system.made.scripted),
+            "A role was played by rules: these figures measure nobody.",
+        ),
         (
             systems.iter().any(|system| system.report.refused + system.report.unscored > 0),
             "Some replies have no score; they are counted, and are no zeros.",
@@ -223,11 +226,8 @@ fn known(transcripts: &[Transcript]) -> Vec<f64> {
 }
 
 fn reply_words(transcripts: &[Transcript]) -> f64 {
-    let replies: Vec<usize> = transcripts
-        .iter()
-        .flat_map(|one| &one.turns)
-        .map(|turn| turn.reply.split_whitespace().count())
-        .collect();
+    let replies: Vec<usize> =
+        transcripts.iter().flat_map(|one| &one.turns).map(|turn| turn.reply.split_whitespace().count()).collect();
     replies.iter().sum::<usize>() as f64 / replies.len().max(1) as f64
 }
 
@@ -246,8 +246,11 @@ mod tests {
 
     #[test]
     fn the_ends_are_best_first_and_worst_first_and_share_no_case() {
-        let cases: Vec<Transcript> =
-            [3, 5, 1, 4, 2].iter().enumerate().map(|(case, score)| transcript(case, &[Outcome::Scored(*score)])).collect();
+        let cases: Vec<Transcript> = [3, 5, 1, 4, 2]
+            .iter()
+            .enumerate()
+            .map(|(case, score)| transcript(case, &[Outcome::Scored(*score)]))
+            .collect();
         let (best, worst) = ends(&cases);
         let of = |end: &[Transcript]| end.iter().map(|one| one.case).collect::<Vec<_>>();
         assert_eq!((of(&best), of(&worst)), (vec![1, 3], vec![2, 4]));

@@ -11,8 +11,18 @@ pub(crate) fn markdown(all: &SideBySide) -> String {
     head.extend(["average (95%)", "IR (95%)", "N-IR", "N-R²", "against the base"].map(str::to_owned));
     let figures = rows(&head, all.systems.iter().map(|system| figures_of(system, rounds)));
     let head: Vec<String> = [
-        "system", "cases", "scored", "refused", "unscored", "words a reply", "known at the end", "ms a reply (p50, p90)",
-        "cost", "user", "judge", "seed",
+        "system",
+        "cases",
+        "scored",
+        "refused",
+        "unscored",
+        "words a reply",
+        "known at the end",
+        "ms a reply (p50, p90)",
+        "cost",
+        "user",
+        "judge",
+        "seed",
     ]
     .map(str::to_owned)
     .to_vec();
@@ -34,7 +44,10 @@ fn figures_of(system: &System, rounds: usize) -> Vec<String> {
     cells.push(number(improvement.and_then(|found| found.n_r2), 3));
     cells.push(system.against_base.map_or_else(
         || "–".to_owned(),
-        |found| format!("{:+.1}% (p = {:.3}, {} cases)", 100.0 * found.relative_improvement, found.p_value, found.cases),
+        |found| {
+            let p = if found.p_value < 0.001 { "p < 0.001".to_owned() } else { format!("p = {:.3}", found.p_value) };
+            format!("{:+.1}% ({p}, {} cases)", 100.0 * found.relative_improvement, found.cases)
+        },
     ));
     cells
 }
@@ -64,7 +77,8 @@ fn rows(head: &[String], rows: impl Iterator<Item = Vec<String>>) -> String {
         let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|").replace('\n', " ")).collect();
         format!("| {} |\n", cells.join(" | "))
     };
-    let rule: Vec<String> = head.iter().enumerate().map(|(at, _)| if at == 0 { "---" } else { "---:" }.into()).collect();
+    let rule: Vec<String> =
+        head.iter().enumerate().map(|(at, _)| if at == 0 { "---" } else { "---:" }.into()).collect();
     let body: String = rows.map(|row| line(&row)).collect();
     format!("{}{}{body}", line(head), line(&rule))
 }
@@ -81,10 +95,32 @@ pub(crate) fn csv(all: &SideBySide) -> String {
     }
     head.extend(
         [
-            "average", "average_low", "average_high", "ir", "ir_low", "ir_high", "n_ir", "n_r2", "relative_improvement",
-            "p_value", "paired_cases", "scored", "refused", "unscored", "score_1", "score_2", "score_3", "score_4",
-            "score_5", "reply_words", "known_at_end", "reply_ms_p50", "reply_ms_p90", "prompt_tokens",
-            "completion_tokens", "cost_dollars",
+            "average",
+            "average_low",
+            "average_high",
+            "ir",
+            "ir_low",
+            "ir_high",
+            "n_ir",
+            "n_r2",
+            "relative_improvement",
+            "p_value",
+            "paired_cases",
+            "scored",
+            "refused",
+            "unscored",
+            "score_1",
+            "score_2",
+            "score_3",
+            "score_4",
+            "score_5",
+            "reply_words",
+            "known_at_end",
+            "reply_ms_p50",
+            "reply_ms_p90",
+            "prompt_tokens",
+            "completion_tokens",
+            "cost_dollars",
         ]
         .map(str::to_owned),
     );
@@ -160,8 +196,6 @@ fn number(figure: Option<f64>, digits: usize) -> String {
 }
 
 fn with_interval(interval: Option<Interval>, digits: usize) -> String {
-    interval.map_or_else(
-        || "–".to_owned(),
-        |i| format!("{:.digits$} ({:.digits$} to {:.digits$})", i.value, i.low, i.high),
-    )
+    interval
+        .map_or_else(|| "–".to_owned(), |i| format!("{:.digits$} ({:.digits$} to {:.digits$})", i.value, i.low, i.high))
 }

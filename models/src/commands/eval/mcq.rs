@@ -1,7 +1,7 @@
 //! `aloe eval mcq`: multiple-choice questions answered by log-probability.
 
-use aloekit::engine::{AdapterId, Engine, EngineParams, Score};
 use aloekit::Message;
+use aloekit::engine::{AdapterId, Engine, EngineParams, Score};
 use serde_json::json;
 
 use crate::cli::EvalMcqArgs;

@@ -54,7 +54,7 @@
       const least = Math.max(1, Math.floor(2 * Math.min(...bounds) - 0.2) / 2), most = Math.min(5, Math.ceil(2 * Math.max(...bounds) + 0.2) / 2);
       aloe.put(room, aloe.run.benchmark.systems.length > 1 && toggles(root),
         series.length === 0 ? el("p", { class: "empty" }, "No system with scores is chosen.") :
-          aloe.lines({ title: "Alignment level by turn", x: "turn k", y: "AL(k), mean score from 1 to 5, with 95% intervals", series, least, most, from: 1, digits: 2 }));
+          aloe.lines({ title: "Alignment level by turn", x: "turn k", y: "AL(k), mean score from 1 to 5, with 95% intervals", series, least, most, from: 1, digits: 2, named: false }));
     };
     root.redraw();
     return el("section", { class: "card" }, room);

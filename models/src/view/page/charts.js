@@ -18,8 +18,8 @@
         el("tbody", {}, rows.map((row) => el("tr", {}, row.map((cell) => el("td", {}, String(cell)))))))));
 
   // series: [{ name, kind, points: [[x, y], ...], band: [[x, low, high], ...] }], kind being a class of the style sheet.
-  // Axes begin at 0, or at `from` and `least`; `digits` are those of values.
-  aloe.lines = ({ title, x, y, series, most, least = 0, from = 0, digits }) => {
+  // Axes begin at 0, or at `from` and `least`; `digits` are those of values; without `named`, what stands beside it names them.
+  aloe.lines = ({ title, x, y, series, most, least = 0, from = 0, digits, named = true }) => {
     const told = (value) => (digits === undefined ? aloe.count(value) : aloe.decimal(value, digits));
     const points = series.flatMap((line) => line.points);
     const last = Math.max(...points.map((point) => point[0]), 0);
@@ -58,7 +58,7 @@
     });
     drawing.addEventListener("pointerleave", () => { cross.setAttribute("visibility", "hidden"); readout.textContent = ""; });
     const legend = el("figcaption", {}, el("strong", {}, title), el("span", { class: "unit" }, y),
-      series.length > 1 && series.map((line) => el("span", { class: `legend ${line.kind}` }, line.name)), readout);
+      named && series.length > 1 && series.map((line) => el("span", { class: `legend ${line.kind}` }, line.name)), readout);
     const rows = series.flatMap((line) => line.points.map((point) => [line.name, aloe.count(point[0]), told(point[1])]));
     return el("figure", { class: "chart" }, legend, drawing, numbers(["line", x, y], rows));
   };
