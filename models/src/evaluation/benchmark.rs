@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,7 @@ pub(crate) const FOLDER: &str = "eval";
 pub(crate) const TRANSCRIPTS: &str = "transcripts.jsonl";
 pub(crate) const TIMINGS: &str = "timings.jsonl";
 pub(crate) const REPORT: &str = "report.json";
+pub(crate) const GAIN: &str = "gain.json";
 
 /// The scores that a judge may give.
 const SCORES: std::ops::RangeInclusive<u8> = 1..=5;
@@ -157,7 +158,7 @@ impl Benchmark<'_> {
             let asked = Instant::now();
             let Said { text, remembered } = talker.reply(&history, draws.call_seed())?;
             reply_ms.push(u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX));
-            let outcome = self.score(persona, &history, &text, draws.call_seed())?;
+            let outcome = scored(self.gateway, persona, &history, &text, draws.call_seed())?;
             history.push(ChatMessage::assistant(&text));
             turns.push(Talk { user, reply: text, outcome, remembered });
         }
@@ -169,17 +170,47 @@ impl Benchmark<'_> {
         let asked = Asked { role: Role::User, task: Task::User { persona, history }, messages, schema: None, seed };
         Ok(self.gateway.ask(&asked, roleplay::message)?.value)
     }
+}
 
-    fn score(&self, persona: &Persona, history: &[ChatMessage], reply: &str, seed: u32) -> Result<Outcome> {
-        let messages = judge(persona, history, reply);
-        let task = Task::Score { persona, reply };
-        let asked = Asked { role: Role::Judge, task, messages, schema: Some(&SCORE), seed };
-        match self.gateway.ask(&asked, score) {
-            Ok(told) => Ok(Outcome::Scored(told.value)),
-            Err(Error::Call { fault: CallFault::Filtered, .. }) => Ok(Outcome::Refused),
-            Err(Error::Call { fault, .. }) if fault.final_for_request() => Ok(Outcome::Unscored),
-            Err(error) => Err(error),
+/// What the judge says of every reply when it is asked once more, turn by turn as the transcripts have them.
+///
+/// # Errors
+/// What stops a judge altogether; an answer that is no score is [`Outcome::Unscored`].
+pub(crate) fn score_again(gateway: &Gateway, transcripts: &[Transcript], seed: u64) -> Result<Vec<Outcome>> {
+    let outcomes: Vec<OnceLock<Vec<Outcome>>> = transcripts.iter().map(|_| OnceLock::new()).collect();
+    let places: Vec<usize> = (0..transcripts.len()).collect();
+    let unfinished = in_lanes(&places, gateway.lanes(), |place| {
+        let again = transcripts[*place].score_again(gateway, seed)?;
+        outcomes[*place].set(again).map_err(|_| Error::internal("a case is scored by one thread"))
+    })?;
+    match unfinished {
+        0 => Ok(outcomes.into_iter().filter_map(OnceLock::into_inner).flatten().collect()),
+        missing => Err(Error::Unfinished { missing, of: transcripts.len() }),
+    }
+}
+
+impl Transcript {
+    fn score_again(&self, gateway: &Gateway, seed: u64) -> Result<Vec<Outcome>> {
+        let mut draws = Draws::new(seed, "second pass", self.case as u64);
+        let (mut history, mut outcomes) = (Vec::new(), Vec::new());
+        for turn in &self.turns {
+            history.push(ChatMessage::user(&turn.user));
+            outcomes.push(scored(gateway, &self.persona, &history, &turn.reply, draws.call_seed())?);
+            history.push(ChatMessage::assistant(&turn.reply));
         }
+        Ok(outcomes)
+    }
+}
+
+fn scored(gateway: &Gateway, persona: &Persona, history: &[ChatMessage], reply: &str, seed: u32) -> Result<Outcome> {
+    let messages = judge(persona, history, reply);
+    let task = Task::Score { persona, reply };
+    let asked = Asked { role: Role::Judge, task, messages, schema: Some(&SCORE), seed };
+    match gateway.ask(&asked, score) {
+        Ok(told) => Ok(Outcome::Scored(told.value)),
+        Err(Error::Call { fault: CallFault::Filtered, .. }) => Ok(Outcome::Refused),
+        Err(Error::Call { fault, .. }) if fault.final_for_request() => Ok(Outcome::Unscored),
+        Err(error) => Err(error),
     }
 }
 

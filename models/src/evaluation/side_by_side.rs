@@ -7,7 +7,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::benchmark::{FOLDER, Outcome, REPORT, TIMINGS, TRANSCRIPTS, Timing, Transcript};
+use super::benchmark::{FOLDER, GAIN, Outcome, REPORT, TIMINGS, TRANSCRIPTS, Timing, Transcript};
+use super::gain::GainFigures;
 use super::score::{Report, pairs, report};
 use super::statistics::{Comparison, compare};
 use crate::error::{Error, Result};
@@ -54,6 +55,8 @@ pub(crate) struct System {
     pub(crate) reply_ms: Option<(u64, u64)>,
     /// What was asked of providers, over all processes of the run.
     pub(crate) spent: Vec<Spent>,
+    /// What `aloe eval gain` found, where it was asked.
+    pub(crate) gain: Option<Gain>,
     best: Vec<Transcript>,
     worst: Vec<Transcript>,
     #[serde(skip)]
@@ -104,6 +107,7 @@ impl System {
             reply_words: reply_words(&transcripts),
             reply_ms: quantiles(&read_lines(&folder.join(TIMINGS))?),
             spent: spent(&run.join(CALLS), prices)?,
+            gain: gain(&folder),
             made,
             best,
             worst,
@@ -167,6 +171,8 @@ fn remarks(systems: &[System]) -> Vec<String> {
         let ids: BTreeSet<&str> = system.transcripts.iter().map(|one| one.persona.id.as_str()).collect();
         ids.into_iter().collect::<Vec<_>>().join(" ")
     };
+    let gain = |system: &System| system.gain.as_ref().map(|gain| (gain.model.clone(), gain.others, gain.same_message));
+    let gains: BTreeSet<_> = systems.iter().filter_map(gain).collect();
     let same_cases = systems.iter().map(cases).collect::<BTreeSet<_>>().len() <= 1;
     [
         (differ(|system| system.made.judge.clone()), "The judges differ: scores of one are not those of another."),
@@ -174,6 +180,7 @@ fn remarks(systems: &[System]) -> Vec<String> {
         (differ(|system| system.rounds.to_string()), "The numbers of rounds differ."),
         (differ(|system| system.made.run_seed.to_string()), "The seeds of the runs differ."),
         (!same_cases, "The cases differ: comparisons with the base are over those that both have."),
+        (gains.len() > 1, "The persona gains were measured by different models or in different ways."),
         (
             systems.iter().any(|system| system.made.scripted),
             "A role was played by rules: these figures measure nobody.",
@@ -199,6 +206,19 @@ fn ends(transcripts: &[Transcript]) -> (Vec<Transcript>, Vec<Transcript>) {
     };
     let worst = if ranked.len() < 2 { Vec::new() } else { take(&mut ranked.iter().rev()) };
     (take(&mut ranked.iter()), worst)
+}
+
+/// The persona gain beside the model by which it was measured.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+pub(crate) struct Gain {
+    pub(crate) model: String,
+    pub(crate) others: usize,
+    pub(crate) same_message: bool,
+    pub(crate) figures: GainFigures,
+}
+
+fn gain(folder: &Path) -> Option<Gain> {
+    serde_json::from_slice(&std::fs::read(folder.join(GAIN)).ok()?).ok()
 }
 
 fn scores(transcripts: &[Transcript]) -> [usize; 5] {

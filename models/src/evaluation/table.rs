@@ -18,6 +18,7 @@ pub(crate) fn markdown(all: &SideBySide) -> String {
         "unscored",
         "words a reply",
         "known at the end",
+        "persona gain (nats a token)",
         "ms a reply (p50, p90)",
         "cost",
         "user",
@@ -63,6 +64,7 @@ fn measured_of(system: &System) -> Vec<String> {
         report.unscored.to_string(),
         format!("{:.1}", system.reply_words),
         number(known, 1),
+        with_interval(system.gain.as_ref().and_then(|gain| gain.figures.gain_normalised), 3),
         system.reply_ms.map_or_else(|| "–".to_owned(), |(median, p90)| format!("{median}, {p90}")),
         system.cost().map_or_else(|| "–".to_owned(), |cost| format!("${cost:.2}")),
         system.made.user.clone(),
@@ -116,6 +118,13 @@ pub(crate) fn csv(all: &SideBySide) -> String {
             "score_5",
             "reply_words",
             "known_at_end",
+            "gain",
+            "gain_low",
+            "gain_high",
+            "gain_a_token",
+            "gain_a_token_low",
+            "gain_a_token_high",
+            "gain_model",
             "reply_ms_p50",
             "reply_ms_p90",
             "prompt_tokens",
@@ -166,6 +175,9 @@ fn csv_row(system: &System, rounds: usize) -> Vec<String> {
     cells.extend(system.scores.map(|count| count.to_string()));
     cells.push(exact(Some(system.reply_words)));
     cells.push(exact(system.known.as_ref().and_then(|known| known.last().copied())));
+    cells.extend(interval(system.gain.as_ref().and_then(|gain| gain.figures.gain)));
+    cells.extend(interval(system.gain.as_ref().and_then(|gain| gain.figures.gain_normalised)));
+    cells.push(system.gain.as_ref().map(|gain| gain.model.clone()).unwrap_or_default());
     cells.push(system.reply_ms.map(|(median, _)| median.to_string()).unwrap_or_default());
     cells.push(system.reply_ms.map(|(_, p90)| p90.to_string()).unwrap_or_default());
     cells.push(system.spent.iter().map(|role| role.prompt_tokens).sum::<u64>().to_string());

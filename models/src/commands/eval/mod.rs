@@ -2,6 +2,8 @@
 
 mod aloe;
 mod candidate;
+mod judge;
+mod likelihood;
 mod mcq;
 mod memory;
 mod metrics;
@@ -17,6 +19,9 @@ pub(crate) fn run(command: EvalCommand, settings: &Settings, output: Output) -> 
     match command {
         EvalCommand::Aloe(args) => aloe::run(*args, settings, output),
         EvalCommand::Report(args) => report::run(&args, output),
+        EvalCommand::Preference(args) => likelihood::preference(&args, settings, output),
+        EvalCommand::Gain(args) => likelihood::gain(&args, settings, output),
+        EvalCommand::Judge(args) => judge::run(*args, settings, output),
         EvalCommand::Memory(args) => memory::run(&args, settings, output),
         EvalCommand::Mcq(args) => mcq::run(&args, settings, output),
         EvalCommand::Metrics(args) => metrics::run(&args, output),
