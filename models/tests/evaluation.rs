@@ -268,3 +268,89 @@ fn our_engine_is_measured_through_the_sdk_with_memory_and_without() {
         assert_eq!(remembered.is_empty(), !memory, "after a launch only memory knows the person: {kept}");
     }
 }
+
+#[test]
+fn one_small_model_plays_user_candidate_and_judge_from_start_to_end() {
+    let Some(model) = model() else {
+        println!(
+            "SKIPPED one_small_model_plays_user_candidate_and_judge_from_start_to_end: ALOE_TEST_MODEL is not set"
+        );
+        return;
+    };
+    let (home, local) = (Home::new(), format!("local:{}", model.display()));
+    let (personas, run) = (people(&home), home.0.path().join("run").display().to_string());
+    let mut args = vec!["aloe", "--run", &run, "--personas", &personas, "--seed", "5", "--json"];
+    args.extend(["--candidate", &local, "--user", &local, "--judge", &local, "--cases", "1", "--rounds", "2"]);
+    args.extend(["--set", "provider.ctx=2048", "--set", "provider.threads=1", "--set", "provider.sequences=1"]);
+    args.extend(["--set", "benchmark.reply_max_tokens=24", "--set", "benchmark.user_max_tokens=24"]);
+    let found = &home.json(&args)[0];
+    let report = &found["report"];
+    // The judge answers under a schema, so a model of any size gives scores.
+    assert_eq!((&report["cases"], &report["scored"], &found["scripted"]), (&1.into(), &2.into(), &false.into()));
+    assert_eq!(report["alignment_level"].as_array().map(Vec::len), Some(2));
+    // A second pass of the same judge, with another seed, on what is there.
+    let judged = ["judge", "--run", &run, "--judge", &local, "--seed", "6", "--json", "--set", "provider.ctx=2048"];
+    let again =
+        &home.json(&[&judged[..], &["--set", "provider.threads=1", "--set", "provider.sequences=1"]].concat())[0];
+    assert_eq!(again["second_pass"]["pairs"], 2);
+    assert!(again["second_pass"]["agreement"]["value"].as_f64().is_some_and(|share| (0.0..=1.0).contains(&share)));
+    assert!(Path::new(&run).join("eval/report.json").is_file());
+}
+
+#[test]
+fn pairs_and_transcripts_are_measured_without_a_judge() {
+    let Some(model) = model() else {
+        println!("SKIPPED pairs_and_transcripts_are_measured_without_a_judge: ALOE_TEST_MODEL is not set");
+        return;
+    };
+    let (home, model) = (Home::new(), model.display().to_string());
+    let pair = |asked: &str, chosen: &str, rejected: &str| {
+        let one = |role: &str, content: &str| serde_json::json!([{ "role": role, "content": content }]);
+        serde_json::json!({
+            "prompt": one("user", asked), "chosen": one("assistant", chosen), "rejected": one("assistant", rejected),
+            "source": "tree-0",
+        })
+        .to_string()
+    };
+    let pairs = [
+        pair("What is the capital of France?", "The capital of France is Paris.", "Zxqv jjkw purple seventeen."),
+        pair("Say hello to me.", "Hello!", "Qqj wvx kkz of the twelfth."),
+        pair("Is water wet?", "Kzz qvw jjk seventeen purple.", "Yes, water is wet."),
+    ];
+    let data = home.write("pairs.jsonl", &pairs.join("\n"));
+    let found = &home.json(&["preference", "--data", &data, "--model", &model, "--ctx", "512", "--json"])[0];
+    near(&found["base"]["accuracy"]["value"], 2.0 / 3.0);
+    near(&found["base"]["accuracy_normalised"]["value"], 2.0 / 3.0);
+    assert!(found["adapted"].is_null() && found["base"]["pairs"] == 3);
+    let empty = home.write("none.jsonl", "");
+    home.refused(&["preference", "--data", &empty, "--model", &model], "no pair");
+
+    // Replies that only fit the person to whom they were written: what each said before is repeated.
+    let talk = |user: &str, reply: &str| serde_json::json!({ "user": user, "reply": reply, "outcome": "unscored" });
+    let case = |case: usize, told: &str, reply: &str| {
+        serde_json::json!({
+            "case": case, "seed": 1, "turns": [talk(told, "I see."), talk("Who am I?", reply)],
+            "persona": {
+                "id": format!("p{case}"), "split": "eval", "profile_id": "a", "personality_id": "b", "profile": "",
+                "personality": "",
+            },
+        })
+        .to_string()
+    };
+    let cases = [
+        case(0, "My name is Ola and I keep bees in Gdynia.", "You are Ola and you keep bees in Gdynia."),
+        case(1, "My name is Tariq and I repair radios in Lyon.", "You are Tariq and you repair radios in Lyon."),
+    ];
+    std::fs::create_dir_all(home.0.path().join("run/eval")).expect("a folder");
+    home.write("run/eval/transcripts.jsonl", &cases.join("\n"));
+    let run = home.0.path().join("run").display().to_string();
+    let args = ["gain", "--run", &run, "--model", &model, "--ctx", "512", "--others", "1", "--json"];
+    let whole = &home.json(&args)[0]["figures"];
+    assert_eq!((&whole["replies"], &whole["first_turn"]), (&4.into(), &1.into()));
+    let kept = &home.json(&[&args[..], &["--same-message"]].concat())[0]["figures"];
+    assert_eq!((&kept["replies"], &kept["first_turn"]), (&2.into(), &2.into()));
+    near(&kept["positive"]["value"], 1.0);
+    assert!(kept["gain"]["value"].as_f64().is_some_and(|gain| gain > 5.0), "{kept}");
+    let written = std::fs::read_to_string(home.0.path().join("run/eval/gain.json")).expect("kept");
+    assert_eq!(serde_json::from_str::<Value>(&written).expect("JSON")["same_message"], true);
+}
