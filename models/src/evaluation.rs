@@ -8,7 +8,9 @@ mod alignment;
 mod benchmark;
 mod gain;
 mod induction;
+mod known_persona;
 mod mcq;
+mod plain_words;
 mod ranking;
 mod retrieval;
 mod score;
@@ -24,6 +26,7 @@ pub(crate) use benchmark::{
 };
 pub(crate) use gain::{Context, GainFigures, Likelihood, PreferenceFigures, contexts};
 pub(crate) use induction::{InductionFigures, Labelled, judged};
+pub(crate) use known_persona::{KnownPersona, PersonaFigures};
 pub(crate) use mcq::{McqFigures, McqItem, shuffled};
 pub(crate) use ranking::Ranked;
 pub(crate) use retrieval::{Method, OwnerStore, read_owners};

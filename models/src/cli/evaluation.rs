@@ -60,6 +60,12 @@ pub(crate) struct EvalAloeArgs {
     /// Personas of another run, or a file of them [default: those of this run, of its evaluation split]
     #[arg(long, value_name = "RUN_OR_FILE")]
     pub(crate) personas: Option<PathBuf>,
+    /// The paper's profile.jsonl, or your own in its form; each is met with the first five of --personalities
+    #[arg(long, value_name = "FILE", requires = "personalities", conflicts_with = "personas")]
+    pub(crate) profiles: Option<PathBuf>,
+    /// The paper's personality.jsonl, or your own in its form
+    #[arg(long, value_name = "FILE", requires = "profiles")]
+    pub(crate) personalities: Option<PathBuf>,
     /// Another run of this benchmark to compare with, case by case
     #[arg(long, value_name = "DIR")]
     pub(crate) base: Option<PathBuf>,
@@ -157,18 +163,21 @@ pub(crate) struct EvalJudgeArgs {
 #[derive(Debug, Args)]
 pub(crate) struct EvalMemoryArgs {
     /// Documents {id, text} and questions {query, gold, kind} a line, both with `store`; or a user {turns, questions} a line
-    #[arg(long, value_name = "FILE", required_unless_present = "induction")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["induction", "trees"])]
     pub(crate) jsonl: Option<PathBuf>,
     /// Messages {text, label} a line, with label profile, personality, preference or none: how well facts are found
     #[arg(long, value_name = "FILE")]
     pub(crate) induction: Option<PathBuf>,
+    /// A run of `aloe trees`: facts read out of what its users say, against their known personas
+    #[arg(long, value_name = "RUN")]
+    pub(crate) trees: Option<PathBuf>,
     /// Only the questions or messages of this `split`
     #[arg(long, value_name = "NAME")]
     pub(crate) split: Option<String>,
     /// Read the facts out of the documents first, as the chat does
     #[arg(long)]
     pub(crate) learn: bool,
-    /// Who reads the messages of --induction
+    /// Who reads the messages of --induction or --trees
     #[arg(long, value_enum, default_value = "extractive")]
     pub(crate) inducer: InducerArg,
     /// Model of the prompted inducer, by name or path

@@ -8,6 +8,7 @@ use aloekit::memory::{Embedder, ExtractiveInducer, MemoryParams, MemoryStore, Re
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::plain_words::PlainWords;
 use super::ranking::{DEPTH, Ranked};
 use crate::error::{Error, Result};
 use crate::run_dir::Lines;
@@ -57,7 +58,9 @@ enum Line {
 /// How a question is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Method {
-    /// Full text alone.
+    /// SQLite's own full-text search over the text as it was said.
+    PlainWords,
+    /// The memory's search by words alone.
     Words,
     /// Vectors alone.
     Meaning,
@@ -70,12 +73,14 @@ pub(crate) enum Method {
 }
 
 impl Method {
-    pub(crate) const ALL: [Self; 5] = [Self::Words, Self::Meaning, Self::RankFusion, Self::Ours, Self::OursByDefault];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::PlainWords, Self::Words, Self::Meaning, Self::RankFusion, Self::Ours, Self::OursByDefault];
 
     /// Its name in tables.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
-            Self::Words => "full text",
+            Self::PlainWords => "plain FTS5",
+            Self::Words => "our words",
             Self::Meaning => "vectors",
             Self::RankFusion => "rank fusion",
             Self::Ours => "ours",
@@ -153,6 +158,7 @@ impl Owner {
 /// A store that holds an owner's documents.
 pub(crate) struct OwnerStore {
     store: MemoryStore,
+    plain: PlainWords,
     turn_of: HashMap<Value, i64>,
     questions: Vec<Question>,
 }
@@ -165,7 +171,7 @@ impl OwnerStore {
     pub(crate) fn fill(owner: Owner, embedder: Option<Arc<dyn Embedder>>, learnt: bool) -> Result<Self> {
         const DAY_MS: i64 = 24 * 3600 * 1000;
         let store = MemoryStore::open(MemoryParams::in_memory(), embedder.clone())?;
-        let conversation = store.create_conversation()?;
+        let (plain, conversation) = (PlainWords::new()?, store.create_conversation()?);
         let mut turn_of = HashMap::with_capacity(owner.documents.len());
         for (document, day) in owner.documents.into_iter().zip(1..) {
             let recall = RetrieveLimits { max_count: 0, ..RetrieveLimits::default() };
@@ -174,12 +180,13 @@ impl OwnerStore {
             if let Some(failure) = begun.embedding_failure {
                 return Err(failure.into());
             }
+            plain.add(begun.turn, &document.text)?;
             turn_of.entry(document.id).or_insert(begun.turn);
         }
         if learnt {
             store.induce(&ExtractiveInducer::new(embedder)?, usize::MAX)?;
         }
-        Ok(Self { store, turn_of, questions: owner.questions })
+        Ok(Self { store, plain, turn_of, questions: owner.questions })
     }
 
     /// The figures of each question with its kind.
@@ -200,6 +207,7 @@ impl OwnerStore {
     fn search(&self, method: Method, text: &str) -> Result<Vec<i64>> {
         let everything = |by, max_count| RetrieveLimits { max_count, min_score: 0.0, by, ..RetrieveLimits::default() };
         match method {
+            Method::PlainWords => self.plain.search(text, DEPTH),
             Method::Words => self.turns(text, &everything(SearchBy::Words, DEPTH)),
             Method::Meaning => self.turns(text, &everything(SearchBy::Meaning, DEPTH)),
             Method::Ours => self.turns(text, &everything(SearchBy::MeaningAndWords, DEPTH)),

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::{Value, json};
 
 use super::candidate::{Device, Provided};
+use super::cases::People;
 use super::shown;
 use crate::cli::{EvalAloeArgs, StageArgs};
 use crate::commands::model_files::ModelFiles;
@@ -18,10 +19,9 @@ use crate::evaluation::{
     report, run_all,
 };
 use crate::output::Output;
-use crate::persona::{FOLDER as PERSONA_FOLDER, PERSONAS};
 use crate::preset::BenchmarkNumbers;
 use crate::provider::{Drawing, Gateway, Role, estimated_tokens};
-use crate::record::{Persona, Split};
+use crate::record::Persona;
 use crate::roleplay;
 use crate::run_dir::{AppendLog, RunDir, StageDir, read_lines};
 use crate::settings::Settings;
@@ -34,25 +34,14 @@ pub(super) fn run(args: EvalAloeArgs, settings: &Settings, output: Output) -> Re
     let mut stage = Stage::new(&stage_args, roles, settings, output)?;
     wanted.over(&mut stage.preset.benchmark);
     let numbers = stage.preset.benchmark.clone();
-    let path = wanted.personas.clone().unwrap_or_else(|| stage_args.run.dir.clone());
-    let path = if path.is_dir() { path.join(PERSONA_FOLDER).join(PERSONAS) } else { path };
-    let personas: Vec<Persona> = read_lines(&path)?;
-    let cases: Vec<&Persona> =
-        personas.iter().filter(|persona| persona.split == Split::Eval).take(numbers.cases).collect();
-    if cases.is_empty() {
-        let reason = format!("{} has no persona of the evaluation split", path.display());
-        return Err(Error::StageEmpty {
-            stage: "eval aloe",
-            reason,
-            hint: "`aloe personas` makes them, or --personas",
-        });
-    }
+    let people = wanted.people.read(numbers.cases, output)?;
+    let cases: Vec<&Persona> = people.iter().collect();
     if stage_args.run.dry_run {
         return tell_estimate(&stage, &cases, &numbers, wanted.local.is_some());
     }
     let run = RunDir::open(&stage_args.run.dir)?;
     let folder = run.stage(FOLDER)?;
-    begin(&stage, &numbers, &wanted, &path, &folder)?;
+    begin(&stage, &numbers, &wanted, &folder)?;
     let gateway = stage.gateway(&run, |role| drawing(role, &numbers))?;
     let candidate: Box<dyn Candidate> = match &wanted.local {
         Some(model) => Box::new(wanted.device(model, &stage, settings, output)?),
@@ -78,7 +67,7 @@ struct Wanted {
     adapter: Option<PathBuf>,
     memory: bool,
     restart_every: Option<NonZero<usize>>,
-    personas: Option<PathBuf>,
+    people: People,
     cases: Option<usize>,
     rounds: Option<usize>,
 }
@@ -103,7 +92,7 @@ impl Wanted {
             adapter: args.adapter.clone(),
             memory: args.memory,
             restart_every: positive("--restart-every", args.restart_every)?.and_then(NonZero::new),
-            personas: args.personas.clone(),
+            people: People::of(args),
             cases: positive("--cases", args.cases)?,
             rounds: positive("--rounds", args.rounds)?,
         })
@@ -157,14 +146,8 @@ fn stage_args(args: EvalAloeArgs, local: bool) -> StageArgs {
 }
 
 /// More cases continue the same run; another candidate needs another.
-fn begin(
-    stage: &Stage<'_>,
-    numbers: &BenchmarkNumbers,
-    wanted: &Wanted,
-    personas: &Path,
-    folder: &StageDir,
-) -> Result<()> {
-    let mut inputs = vec![("personas", personas)];
+fn begin(stage: &Stage<'_>, numbers: &BenchmarkNumbers, wanted: &Wanted, folder: &StageDir) -> Result<()> {
+    let mut inputs = wanted.people.inputs();
     inputs.extend(wanted.adapter.as_deref().map(|path| ("adapter", path)));
     let mut configuration = stage.configuration(numbers, &inputs)?;
     configuration.roles.extend(wanted.described());

@@ -8,7 +8,7 @@ use aloekit::engine::{Constraint, Engine, EngineParams, GenerateParams, Sampling
 use aloekit::memory::{Embedder, ExtractiveInducer, Inducer, InductionPrompt, PromptedInducer};
 use serde_json::{Value, json};
 
-use super::shown;
+use super::{known_persona, shown};
 use crate::cli::{EvalMemoryArgs, InducerArg};
 use crate::commands::model_files::ModelFiles;
 use crate::error::{Error, Result};
@@ -30,17 +30,35 @@ pub(super) fn run(args: &EvalMemoryArgs, settings: &Settings, output: Output) ->
     }
     if let Some(path) = &args.induction {
         let messages: Vec<Labelled> = Lines::open(path)?.collect::<Result<_>>()?;
-        let found = match args.inducer {
-            InducerArg::Extractive => read_all(&ExtractiveInducer::new(embedder)?, messages, args, output)?,
-            InducerArg::Prompted => {
-                let engine = Engine::open(&EngineParams::new(files.chat_model(args.model.as_deref())?))?;
-                let model = engine.info().fingerprint.clone();
-                read_all(&PromptedInducer::new(&model, |prompt| complete(&engine, prompt)), messages, args, output)?
-            }
-        };
+        let read = |inducer: &dyn Inducer| read_all(inducer, &messages, args, output);
+        let found = with_inducer(args, &files, embedder.clone(), &read)?;
         told.insert("induction".to_owned(), found);
     }
+    if let Some(run) = &args.trees {
+        let Some(embedder) = embedder else {
+            return Err(Error::usage("facts are held against a persona by meaning", "--embedder NAME, and not none"));
+        };
+        let read = |inducer: &dyn Inducer| known_persona::of_trees(run, inducer, &embedder, args, output);
+        told.insert("known_persona".to_owned(), with_inducer(args, &files, Some(embedder.clone()), &read)?);
+    }
     if args.json { output.json(&told) } else { Ok(()) }
+}
+
+/// Opens what --inducer names for as long as it is needed.
+fn with_inducer<T>(
+    args: &EvalMemoryArgs,
+    files: &ModelFiles<'_>,
+    embedder: Option<Arc<dyn Embedder>>,
+    then: &dyn Fn(&dyn Inducer) -> Result<T>,
+) -> Result<T> {
+    match args.inducer {
+        InducerArg::Extractive => then(&ExtractiveInducer::new(embedder)?),
+        InducerArg::Prompted => {
+            let engine = Engine::open(&EngineParams::new(files.chat_model(args.model.as_deref())?))?;
+            let model = engine.info().fingerprint.clone();
+            then(&PromptedInducer::new(&model, |prompt| complete(&engine, prompt)))
+        }
+    }
 }
 
 fn retrieval(
@@ -81,7 +99,7 @@ fn method_told(method: Method, by_kind: &BTreeMap<&str, Vec<Ranked>>, args: &Eva
     let all: Vec<Ranked> = by_kind.values().flatten().copied().collect();
     let kinds = by_kind.iter().map(|(kind, ranked)| (*kind, ranked.as_slice())).filter(|(kind, _)| *kind != "all");
     let mut told = serde_json::Map::new();
-    if !args.json && method == Method::Words {
+    if !args.json && method == Method::PlainWords {
         output.data("method\tkind\tquestions\trecall@1\t@5\t@10\tMRR\tNDCG@10\tMRR, 95%");
     }
     for (kind, ranked) in kinds.chain([("all", all.as_slice())]) {
@@ -103,9 +121,9 @@ fn method_told(method: Method, by_kind: &BTreeMap<&str, Vec<Ranked>>, args: &Eva
     Value::Object(told)
 }
 
-fn read_all(inducer: &dyn Inducer, messages: Vec<Labelled>, args: &EvalMemoryArgs, output: Output) -> Result<Value> {
+fn read_all(inducer: &dyn Inducer, messages: &[Labelled], args: &EvalMemoryArgs, output: Output) -> Result<Value> {
     let wanted = |message: &Labelled| args.split.is_none() || message.split == args.split;
-    let messages: Vec<Labelled> = messages.into_iter().filter(wanted).collect();
+    let messages: Vec<Labelled> = messages.iter().filter(|message| wanted(message)).cloned().collect();
     let mut bar = output.counter("reading", messages.len() as u64);
     let mut found = Vec::with_capacity(messages.len());
     for chunk in messages.chunks(32) {

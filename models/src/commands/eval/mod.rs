@@ -2,7 +2,9 @@
 
 mod aloe;
 mod candidate;
+mod cases;
 mod judge;
+mod known_persona;
 mod likelihood;
 mod mcq;
 mod memory;
