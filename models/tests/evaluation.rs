@@ -354,3 +354,36 @@ fn pairs_and_transcripts_are_measured_without_a_judge() {
     let written = std::fs::read_to_string(home.0.path().join("run/eval/gain.json")).expect("kept");
     assert_eq!(serde_json::from_str::<Value>(&written).expect("JSON")["same_message"], true);
 }
+
+#[test]
+fn the_papers_profiles_and_personalities_are_cases() {
+    let home = Home::new();
+    let lines = |texts: &[&str]| texts.iter().map(|text| format!("{}\n", Value::from(*text))).collect::<String>();
+    let profiles = home.write(
+        "profile.jsonl",
+        &lines(&[
+            "Ola is a dentist in Gdynia. She keeps bees behind her house. She has a brother at sea.",
+            "Ines is a nurse in Porto. She swims every morning. She grows tomatoes.",
+        ]),
+    );
+    let traits =
+        ["Likes short answers.", "Is warm and gentle.", "Loves a list.", "Teases.", "Worries.", "Sings.", "Waits."];
+    let personalities = home.write("personality.jsonl", &lines(&traits));
+    let run = home.0.path().join("run").display().to_string();
+    let mut args = vec!["aloe", "--run", &run, "--profiles", &profiles, "--personalities", &personalities, "--json"];
+    args.extend(["--candidate", "scripted", "--user", "scripted", "--judge", "scripted", "--rounds", "1"]);
+    let found = &home.json(&args)[0];
+    assert_eq!(found["report"]["cases"], 10, "two profiles with the first five of seven personalities");
+    let kept = std::fs::read_to_string(Path::new(&run).join("eval/transcripts.jsonl")).expect("kept");
+    let kept: Vec<Value> = kept.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_ne!(kept[0]["persona"]["profile"], kept[1]["persona"]["profile"], "the first cases are different people");
+    let config = std::fs::read_to_string(Path::new(&run).join("eval/config.json")).expect("kept");
+    assert!(config.contains("\"profiles\"") && config.contains("\"personalities\""), "{config}");
+    // Other files are another benchmark.
+    let other =
+        home.write("other.jsonl", &lines(&["Ben is a baker in Leeds. He has two cats. He plays chess on Fridays."]));
+    let mut again = args.clone();
+    again[4] = &other;
+    home.refused(&again, "profiles");
+    assert_eq!(home.run(&["memory", "--trees", &run, "--embedder", "none"]).status.code(), Some(1));
+}

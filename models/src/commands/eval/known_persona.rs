@@ -37,6 +37,10 @@ pub(super) fn of_trees(
         let reason = format!("{} has no conversations of two profiles with facts in them", run.display());
         return Err(Error::StageEmpty { stage: "eval memory", reason, hint: "`aloe trees` grows more" });
     };
+    let scripted = trees.iter().any(|tree| tree.scripted);
+    if scripted {
+        output.warn("users were played by rules that quote their personas: these figures measure nobody");
+    }
     if !args.json {
         output
             .data("inducer\tconversations\tfacts\tafter a restart\tthreshold\tprecision\trecall\tof what was revealed");
@@ -52,7 +56,9 @@ pub(super) fn of_trees(
             share(figures.recall_of_revealed),
         ));
     }
-    Ok(json!({ "inducer": inducer.name(), "facts_before_restart": before_restart, "figures": figures }))
+    Ok(json!({
+        "inducer": inducer.name(), "facts_before_restart": before_restart, "figures": figures, "scripted": scripted,
+    }))
 }
 
 /// How many facts the memory had of what the user says on the drawn path, and those that it has when it is opened again.
