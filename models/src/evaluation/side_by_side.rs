@@ -191,7 +191,8 @@ fn remarks(systems: &[System]) -> Vec<String> {
         ),
     ]
     .into_iter()
-    .filter_map(|(holds, words)| holds.then(|| words.to_owned()))
+    .filter(|(holds, _)| *holds)
+    .map(|(_, words)| words.to_owned())
     .collect()
 }
 
