@@ -71,6 +71,9 @@ pub(crate) struct TrainArgs {
     /// Append figures of each step as one JSON object a line
     #[arg(long, value_name = "FILE")]
     pub(crate) json_log: Option<PathBuf>,
+    /// Memory that training may take, in MiB [default: what the machine has free]
+    #[arg(long, value_name = "MIB")]
+    pub(crate) memory: Option<u64>,
     /// Threads [default: one for each performance core]
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<usize>,
@@ -103,9 +106,10 @@ pub(crate) struct AdapterExportArgs {
     /// What to write
     #[arg(long, value_enum, requires = "adapter", required_unless_present = "conversations")]
     pub(crate) format: Option<AdapterFormat>,
-    /// How a merged model's weights are stored [default: those that the adapter changes as F16]
-    #[arg(long, value_name = "TYPE", value_enum, requires = "adapter")]
-    pub(crate) quantize: Option<QuantizeArg>,
+    /// How a merged model's weights are stored, by llama.cpp's name: Q4_0, Q4_K_M, Q8_0, ... [default: those that the
+    /// adapter changes as F16]
+    #[arg(long, value_name = "TYPE", requires = "adapter")]
+    pub(crate) quantize: Option<String>,
     /// File to write (of `peft` a folder)
     #[arg(long, value_name = "PATH", requires = "adapter", required_unless_present = "conversations")]
     pub(crate) out: Option<PathBuf>,
@@ -141,22 +145,6 @@ pub(crate) enum AdapterFormat {
     Peft,
     /// The base with the adapter in it
     Merged,
-}
-
-/// Forms of stored weights, by llama.cpp's names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-#[allow(non_camel_case_types, reason = "llama.cpp's own names")]
-#[value(rename_all = "verbatim")]
-pub(crate) enum QuantizeArg {
-    F16,
-    Q4_0,
-    Q4_1,
-    Q5_0,
-    Q5_1,
-    Q8_0,
-    Q4_K_M,
-    Q5_K_M,
-    Q6_K,
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::left_out::LeftOutList;
 use crate::commands::conversation_tokens::ConversationTokens;
 use crate::dataset::{Form, Plan, make};
 use crate::dialogue::{FOLDER, TREES};
@@ -19,13 +20,6 @@ use crate::train::{Sequence, TokenizedExample};
 pub(super) struct DataFiles {
     pub(super) train: PathBuf,
     pub(super) held_out: Option<PathBuf>,
-}
-
-/// A line that was left out.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub(super) struct LeftOut {
-    pub(super) line: u64,
-    pub(super) reason: String,
 }
 
 /// A line of either format, as other tools write them too.
@@ -100,15 +94,16 @@ pub(super) fn files(
     Ok(files)
 }
 
-/// The examples of a file that can be trained on, and those that cannot.
+/// The examples of a file that can be trained on; those that cannot go into `left_out`.
 pub(super) fn examples(
     path: &Path,
     form: Form,
     tokens: &ConversationTokens,
     most_tokens: usize,
     most_examples: usize,
-) -> Result<(Vec<TokenizedExample>, Vec<LeftOut>)> {
-    let (mut examples, mut left_out) = (Vec::new(), Vec::new());
+    left_out: &mut LeftOutList,
+) -> Result<Vec<TokenizedExample>> {
+    let mut examples = Vec::new();
     let mut groups = HashMap::new();
     let mut lines: Lines<serde_json::Value> = Lines::open(path)?;
     while let Some(line) = lines.next_line() {
@@ -126,12 +121,13 @@ pub(super) fn examples(
         match sequences(row, form, tokens, most_tokens) {
             Ok(sequences) => {
                 let next = groups.len();
-                examples.push(TokenizedExample { group: *groups.entry(source).or_insert(next), sequences });
+                let group = *groups.entry(source).or_insert(next);
+                examples.push(TokenizedExample { line: number, group, sequences });
             }
-            Err(reason) => left_out.push(LeftOut { line: number, reason }),
+            Err(reason) => left_out.push(path, number, reason),
         }
     }
-    Ok((examples, left_out))
+    Ok(examples)
 }
 
 fn sequences(row: Row, form: Form, tokens: &ConversationTokens, most_tokens: usize) -> Result<Vec<Sequence>, String> {
