@@ -44,6 +44,9 @@ pub(crate) struct TrainArgs {
     /// Strength of the adapter: its change is multiplied by alpha / rank
     #[arg(long, value_name = "X")]
     pub(crate) alpha: Option<f32>,
+    /// What is learned from a run's conversations (sft)
+    #[arg(long, value_enum, default_value = "reply")]
+    pub(crate) task: TaskArg,
     /// How hard a pair's loss holds on to the reference (dpo)
     #[arg(long, value_name = "X")]
     pub(crate) beta: Option<f64>,
@@ -83,6 +86,15 @@ pub(crate) struct TrainArgs {
     /// Print a summary as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What a model is trained to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum TaskArg {
+    /// To answer as the preferred replies do
+    Reply,
+    /// To find what a person revealed of themselves, and nothing else: an inducer for small models
+    Induce,
 }
 
 /// Losses over pairs.

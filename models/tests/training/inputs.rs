@@ -95,9 +95,12 @@ fn another_vocabulary_or_another_base_is_refused() {
     workshop.aloe(export).failed_with("its tokenizer.json is not the base's vocabulary: token 1 differs");
     beside(json!({"<|endoftext|>": 0, "<|im_start|>": 70000}));
     workshop.aloe(export).failed_with("token 70000 differs");
-    // The reference's log-probabilities are those of one base.
-    let other = workshop.path("other.gguf");
-    with_a_scale_that_is_no_number(&workshop.model, &other);
+    // The reference's log-probabilities are those of one base: here the same weights with another token in it.
+    let mut bytes = std::fs::read(&workshop.model).expect("read");
+    let token = b"<|endoftext|>";
+    let at = bytes.windows(token.len()).position(|window| window == token).expect("a token of this model");
+    bytes[at + 10] = b'u';
+    std::fs::write(workshop.path("other.gguf"), bytes).expect("written");
     workshop.aloe(&format!("{} --resume", line.replace("MODEL", "other.gguf"))).failed_with("was begun otherwise");
 }
 
@@ -168,20 +171,21 @@ fn a_disk_that_is_full_at_a_checkpoint_leaves_the_one_before_and_the_run_goes_on
 #[test]
 fn the_estimate_is_near_what_training_takes_and_says_what_to_change() {
     let Some(workshop) = Workshop::open("the_estimate_is_near_what_training_takes_and_says_what_to_change") else { return };
-    let long: String = (0..220).map(|n| format!("item {n}, ")).collect();
+    let long: String = (0..130).map(|n| format!("item {n}, ")).collect();
     let row = |n: usize| json!({"prompt": format!("List {n}"), "completion": format!("{n}: {long}")});
     workshop.write_lines("rows.jsonl", &(0..2).map(row).collect::<Vec<_>>());
     let line = |more: &str| {
         format!(
-            "train sft --base MODEL --data rows.jsonl --preset aloe-small --threads 1 --max-steps 1 --json {more} \
-             --set train.accumulation=2"
+            "train sft --base MODEL --data rows.jsonl --preset aloe-small --threads 1 --epochs 2 --json {more} \
+             --set train.accumulation=2 --set train.checkpoint_every=1"
         )
     };
     // One conversation at a time with all activations, and two with the inputs of layers alone.
-    let shapes = [("wide", "--max-tokens 1100 --memory 4000"), ("narrow", "--max-tokens 2400 --rank 64 --memory 1250")];
+    let shapes = [("wide", "--max-tokens 800 --memory 4000"), ("narrow", "--max-tokens 1700 --rank 64 --memory 850")];
     for (name, shape) in shapes {
         let plan = workshop.aloe(&line(&format!("--out {name}-plan {shape} --dry-run"))).succeeded().json();
         workshop.aloe(&line(&format!("--out {name} {shape} --json-log {name}.log"))).succeeded();
+        // The second step comes after a checkpoint was written, so its peak knows all that a run does.
         let steps = workshop.lines(&format!("{name}.log"));
         let taken = steps.iter().filter_map(|line| line["peak_mib"].as_f64()).fold(0.0, f64::max);
         if taken == 0.0 {
@@ -189,12 +193,12 @@ fn the_estimate_is_near_what_training_takes_and_says_what_to_change() {
             return;
         }
         let told = plan["memory_mib"].as_f64().expect("a number");
-        println!("{name}: {told} MiB told, {taken} MiB taken, {plan}");
+        println!("{name}: {told} MiB told, {taken} MiB taken");
         assert_eq!(plan["activations_kept"], name == "wide", "{plan}");
-        assert!((0.8..1.35).contains(&(told / taken)), "{name}: {told} MiB told and {taken} taken");
+        assert!((0.95..1.3).contains(&(told / taken)), "{name}: {told} MiB told and {taken} taken");
     }
-    let refused = workshop.aloe(&line("--out none --max-tokens 2400 --memory 500 --dry-run"));
-    let refused = refused.failed_with("and 500 MiB are available");
+    let refused = workshop.aloe(&line("--out none --max-tokens 1700 --memory 300 --dry-run"));
+    let refused = refused.failed_with("and 300 MiB are available");
     assert!(refused.stderr.contains("--max-tokens") && refused.stderr.contains("fits"), "{refused:?}");
-    workshop.aloe(&line("--out none --max-tokens 2400 --memory 1 --dry-run")).failed_with("a smaller base");
+    workshop.aloe(&line("--out none --max-tokens 1700 --memory 1 --dry-run")).failed_with("a smaller base");
 }

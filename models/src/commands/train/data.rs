@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::induction;
 use super::left_out::LeftOutList;
+use crate::cli::{TaskArg, TrainArgs};
 use crate::commands::conversation_tokens::ConversationTokens;
 use crate::dataset::{Form, Plan, make};
 use crate::dialogue::{FOLDER, TREES};
@@ -52,14 +54,8 @@ impl Said {
 }
 
 /// The files behind `--data`: a run's conversations become a dataset in `state` first.
-pub(super) fn files(
-    data: &Path,
-    eval: Option<&Path>,
-    form: Form,
-    preset: &Preset,
-    seed: u64,
-    state: &Path,
-) -> Result<DataFiles> {
+pub(super) fn files(args: &TrainArgs, form: Form, preset: &Preset, state: &Path) -> Result<DataFiles> {
+    let (data, seed) = (args.data.as_path(), args.seed);
     let missing = |reason: String| Error::StageEmpty {
         stage: "train",
         reason,
@@ -72,6 +68,10 @@ pub(super) fn files(
     let trees = data.join(FOLDER).join(TREES);
     let mut files = if trees.exists() {
         let out = state.join("dataset");
+        if args.task == TaskArg::Induce {
+            let files = induction::make(&trees, preset.dataset.validation_share, seed, &out)?;
+            return Ok(DataFiles { held_out: args.eval.clone().or(files.held_out), ..files });
+        }
         let plan = Plan { form, numbers: &preset.dataset, seed, trees: &trees, mix: None };
         make(&plan, Some(&out))?;
         of_folder(&out)
@@ -80,8 +80,8 @@ pub(super) fn files(
     } else {
         DataFiles { train: data.to_owned(), held_out: None }
     };
-    if let Some(eval) = eval {
-        files.held_out = Some(eval.to_owned());
+    if let Some(eval) = &args.eval {
+        files.held_out = Some(eval.clone());
     }
     for path in [Some(&files.train), files.held_out.as_ref()].into_iter().flatten() {
         if !path.is_file() {

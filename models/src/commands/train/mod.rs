@@ -1,6 +1,7 @@
 //! `aloe train`: a dataset and a base in, an adapter out.
 
 mod data;
+mod induction;
 mod left_out;
 mod room;
 
@@ -14,7 +15,7 @@ use self::left_out::LeftOutList;
 use self::room::fit;
 use super::conversation_tokens::ConversationTokens;
 use super::model_files::ModelFiles;
-use crate::cli::{LossArg, TrainArgs, TrainCommand};
+use crate::cli::{LossArg, TaskArg, TrainArgs, TrainCommand};
 use crate::dataset::Form;
 use crate::error::{Error, Result};
 use crate::output::{Output, Progress};
@@ -37,6 +38,9 @@ pub(crate) fn run(command: &TrainCommand, settings: &Settings, output: Output) -
     if form == Form::Sft && (args.loss.is_some() || args.beta.is_some()) {
         return Err(Error::usage("sft has no pairs", "--loss and --beta go with `aloe train dpo`"));
     }
+    if form == Form::Preference && args.task == TaskArg::Induce {
+        return Err(Error::usage("an inducer is trained by imitation", "--task induce goes with `aloe train sft`"));
+    }
     let preset = Preset::resolve(&args.preset, &args.set)?;
     let numbers = with_flags(preset.train.clone(), args);
     set_threads(args.threads)?;
@@ -49,7 +53,7 @@ pub(crate) fn run(command: &TrainCommand, settings: &Settings, output: Output) -
         let reason = format!("{} holds a run that was begun", args.out.display());
         return Err(Error::usage(reason, "--resume goes on with it; or name another folder"));
     }
-    let files = data::files(&args.data, args.eval.as_deref(), form, &preset, args.seed, &state)?;
+    let files = data::files(args, form, &preset, &state)?;
     let (data, left_out) = read(&files, form, &tokens, &base, &numbers, output)?;
     left_out.write(&state)?;
     left_out.tell(output);
@@ -195,7 +199,8 @@ fn configuration(
         }
     }
     let mut numbers = numbers_of(numbers)?;
-    numbers.insert("task".into(), form.as_str().into());
+    let induces = args.task == TaskArg::Induce;
+    numbers.insert("task".into(), if induces { "induce" } else { form.as_str() }.into());
     numbers.insert("loss".into(), format!("{:?}", args.loss.unwrap_or(LossArg::Sigmoid)).to_lowercase().into());
     let version = env!("CARGO_PKG_VERSION").to_owned();
     Ok(Configuration { version, seed: args.seed, numbers, roles: BTreeMap::new(), inputs })
