@@ -58,8 +58,8 @@ fn saved_model(folder: &Path) -> Peers {
 
 fn asked(peers: &Peers, kind: &str, request: &Value) -> Option<Value> {
     let saved = peers.as_ref().ok()?;
-    let answer = Peer::start_installed(&python(), "train.py", &[saved, Path::new(kind)])
-        .and_then(|mut peer| peer.ask(request));
+    let answer =
+        Peer::start_installed(&python(), "train.py", &[saved, Path::new(kind)]).and_then(|mut peer| peer.ask(request));
     answer.map_err(|reason| println!("SKIPPED {kind}: {reason}")).ok()
 }
 
@@ -187,7 +187,8 @@ fn dpo_epoch(folder: &Path, peers: &Peers) {
         let Some(answer) = asked(peers, kind, &request) else { continue };
         let number = |name: &str| answer[name].as_f64().unwrap_or(f64::NAN);
         let taken = Taken { cpu_s: number("cpu_s"), peak_mib: number("peak_mib") };
-        let remark = if answer["padding_free"] == true { "padding_free" } else { "no padding_free, pairs one by one" };
+        let remark =
+            if answer["padding_free"] == true { "padding_free" } else { "padding_free not granted: pairs one by one" };
         row(&format!("TRL {kind}"), &taken, &answer["loss"], remark);
     }
     table.print();
