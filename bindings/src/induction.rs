@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// How what the user says becomes facts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Enum)]
 pub enum Induction {
     /// Only when the app calls `Persona.learn`; what was said is still remembered word for word.
     Off,
@@ -13,6 +13,13 @@ pub enum Induction {
     Automatic,
     /// As `Extractive`, and the model reads too, of whatever size, when nobody has talked for so long.
     Prompted {
+        /// Milliseconds for which nobody has to talk.
+        idle_after_ms: u64,
+    },
+    /// As `Prompted`, with an adapter that was trained for induction alone on the model while it reads.
+    Adapted {
+        /// Path of the LoRA adapter, a GGUF file.
+        adapter: String,
         /// Milliseconds for which nobody has to talk.
         idle_after_ms: u64,
     },
@@ -29,6 +36,10 @@ impl Induction {
             Some(Self::Prompted { idle_after_ms }) => {
                 aloekit::Induction::Prompted { idle_after: Duration::from_millis(idle_after_ms) }
             }
+            Some(Self::Adapted { adapter, idle_after_ms }) => aloekit::Induction::Adapted {
+                adapter: adapter.into(),
+                idle_after: Duration::from_millis(idle_after_ms),
+            },
         }
     }
 }

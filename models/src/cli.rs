@@ -15,7 +15,7 @@ pub(crate) use pipeline::{
     StageArgs, TreesArgs, ViewArgs,
 };
 pub(crate) use training::{
-    AdapterExportArgs, AdapterFormat, ForwardArg, LossArg, QuantizeArg, ScoreArgs, TrainArgs, TrainCommand,
+    AdapterExportArgs, AdapterFormat, ForwardArg, LossArg, ScoreArgs, TaskArg, TrainArgs, TrainCommand,
 };
 
 use clap::{Args, Parser, Subcommand};

@@ -3,6 +3,8 @@
 mod batch;
 mod benchmark;
 mod browser;
+#[path = "../ended/mod.rs"]
+mod ended;
 mod endpoint;
 mod faults;
 mod keys;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use aloekit::engine::{Constraint, Engine, EngineParams, GenerateParams, SamplingParams};
+use aloekit::engine::{AdapterId, Constraint, Engine, EngineParams, GenerateParams, SamplingParams, Sequence};
 use aloekit::memory::{Embedder, ExtractiveInducer, Inducer, InductionPrompt, PromptedInducer};
 use serde_json::{Value, json};
 
@@ -56,7 +56,11 @@ fn with_inducer<T>(
         InducerArg::Prompted => {
             let engine = Engine::open(&EngineParams::new(files.chat_model(args.model.as_deref())?))?;
             let model = engine.info().fingerprint.clone();
-            then(&PromptedInducer::new(&model, |prompt| complete(&engine, prompt)))
+            let adapter = args.adapter.as_ref().map(|path| engine.blocking_load_adapter(path)).transpose()?;
+            let adapters: Vec<_> = adapter.map(|id| (id, 1.0)).into_iter().collect();
+            // One sequence: what every prompt begins with is computed once.
+            let sequence = engine.sequence();
+            then(&PromptedInducer::new(&model, |prompt| complete(&sequence, &adapters, prompt)))
         }
     }
 }
@@ -141,12 +145,13 @@ fn read_all(inducer: &dyn Inducer, messages: &[Labelled], args: &EvalMemoryArgs,
     Ok(json!({ "inducer": inducer.name(), "figures": figures }))
 }
 
-fn complete(engine: &Engine, prompt: &InductionPrompt) -> aloekit::Result<String> {
+fn complete(sequence: &Sequence, adapters: &[(AdapterId, f32)], prompt: &InductionPrompt) -> aloekit::Result<String> {
     let params = GenerateParams {
         sampling: SamplingParams::greedy(),
         constraint: Constraint::JsonSchema(prompt.schema.to_owned()),
         max_tokens: MOST_TOKENS,
+        adapters: adapters.to_vec(),
         ..GenerateParams::default()
     };
-    Ok(engine.sequence().generate(&prompt.messages, params)?.blocking_finish()?.text)
+    Ok(sequence.generate(&prompt.messages, params)?.blocking_finish()?.text)
 }

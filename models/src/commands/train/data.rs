@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::induction;
+use super::left_out::LeftOutList;
+use crate::cli::{TaskArg, TrainArgs};
 use crate::commands::conversation_tokens::ConversationTokens;
 use crate::dataset::{Form, Plan, make};
 use crate::dialogue::{FOLDER, TREES};
@@ -19,13 +22,6 @@ use crate::train::{Sequence, TokenizedExample};
 pub(super) struct DataFiles {
     pub(super) train: PathBuf,
     pub(super) held_out: Option<PathBuf>,
-}
-
-/// A line that was left out.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub(super) struct LeftOut {
-    pub(super) line: u64,
-    pub(super) reason: String,
 }
 
 /// A line of either format, as other tools write them too.
@@ -58,14 +54,8 @@ impl Said {
 }
 
 /// The files behind `--data`: a run's conversations become a dataset in `state` first.
-pub(super) fn files(
-    data: &Path,
-    eval: Option<&Path>,
-    form: Form,
-    preset: &Preset,
-    seed: u64,
-    state: &Path,
-) -> Result<DataFiles> {
+pub(super) fn files(args: &TrainArgs, form: Form, preset: &Preset, state: &Path) -> Result<DataFiles> {
+    let (data, seed) = (args.data.as_path(), args.seed);
     let missing = |reason: String| Error::StageEmpty {
         stage: "train",
         reason,
@@ -78,6 +68,10 @@ pub(super) fn files(
     let trees = data.join(FOLDER).join(TREES);
     let mut files = if trees.exists() {
         let out = state.join("dataset");
+        if args.task == TaskArg::Induce {
+            let files = induction::make(&trees, preset.dataset.validation_share, seed, &out)?;
+            return Ok(DataFiles { held_out: args.eval.clone().or(files.held_out), ..files });
+        }
         let plan = Plan { form, numbers: &preset.dataset, seed, trees: &trees, mix: None };
         make(&plan, Some(&out))?;
         of_folder(&out)
@@ -86,8 +80,8 @@ pub(super) fn files(
     } else {
         DataFiles { train: data.to_owned(), held_out: None }
     };
-    if let Some(eval) = eval {
-        files.held_out = Some(eval.to_owned());
+    if let Some(eval) = &args.eval {
+        files.held_out = Some(eval.clone());
     }
     for path in [Some(&files.train), files.held_out.as_ref()].into_iter().flatten() {
         if !path.is_file() {
@@ -100,15 +94,16 @@ pub(super) fn files(
     Ok(files)
 }
 
-/// The examples of a file that can be trained on, and those that cannot.
+/// The examples of a file that can be trained on; those that cannot go into `left_out`.
 pub(super) fn examples(
     path: &Path,
     form: Form,
     tokens: &ConversationTokens,
     most_tokens: usize,
     most_examples: usize,
-) -> Result<(Vec<TokenizedExample>, Vec<LeftOut>)> {
-    let (mut examples, mut left_out) = (Vec::new(), Vec::new());
+    left_out: &mut LeftOutList,
+) -> Result<Vec<TokenizedExample>> {
+    let mut examples = Vec::new();
     let mut groups = HashMap::new();
     let mut lines: Lines<serde_json::Value> = Lines::open(path)?;
     while let Some(line) = lines.next_line() {
@@ -126,12 +121,13 @@ pub(super) fn examples(
         match sequences(row, form, tokens, most_tokens) {
             Ok(sequences) => {
                 let next = groups.len();
-                examples.push(TokenizedExample { group: *groups.entry(source).or_insert(next), sequences });
+                let group = *groups.entry(source).or_insert(next);
+                examples.push(TokenizedExample { line: number, group, sequences });
             }
-            Err(reason) => left_out.push(LeftOut { line: number, reason }),
+            Err(reason) => left_out.push(path, number, reason),
         }
     }
-    Ok((examples, left_out))
+    Ok(examples)
 }
 
 fn sequences(row: Row, form: Form, tokens: &ConversationTokens, most_tokens: usize) -> Result<Vec<Sequence>, String> {
