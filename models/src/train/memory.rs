@@ -38,13 +38,13 @@ impl TrainingMemory {
             kept: 4 * (shape.n_layer * tokens * a_layer) as u64,
             working: 4 * (working + piece) as u64,
             logits: 4 * (most_logits + 2 * learned * n_embd) as u64,
-            rest: 64 << 20,
+            rest: 96 << 20,
         }
     }
 
-    /// All of it, in MiB.
+    /// All of it, in MiB. Logits are gone before the first layer goes back, so the greater of the two counts.
     pub(crate) fn mib(&self) -> u64 {
-        (self.adapter + self.kept + self.working + self.logits + self.rest).div_ceil(1 << 20)
+        (self.adapter + self.kept + self.working.max(self.logits) + self.rest).div_ceil(1 << 20)
     }
 }
 

@@ -3,6 +3,7 @@
 #[path = "../ended/mod.rs"]
 mod ended;
 mod exports;
+mod inducer;
 mod inputs;
 mod pipeline;
 mod rows;
