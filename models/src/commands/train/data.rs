@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::bundle::Conversation;
 use crate::commands::conversation_tokens::ConversationTokens;
 use crate::dataset::{Form, Plan, make};
 use crate::dialogue::{FOLDER, TREES};
@@ -108,12 +109,40 @@ pub(super) fn examples(
     most_tokens: usize,
     most_examples: usize,
 ) -> Result<(Vec<TokenizedExample>, Vec<LeftOut>)> {
-    let (mut examples, mut left_out) = (Vec::new(), Vec::new());
     let mut groups = HashMap::new();
+    learnable(path, most_examples, |number, row| {
+        let source = row.source.clone().unwrap_or_else(|| format!("line {number}"));
+        let sequences = sequences(&conversations_of(row, form)?, tokens, most_tokens)?;
+        let next = groups.len();
+        Ok(TokenizedExample { group: *groups.entry(source).or_insert(next), sequences })
+    })
+}
+
+/// As [`examples`], the same lines of the same file, as conversations.
+pub(super) fn conversations(
+    path: &Path,
+    form: Form,
+    tokens: &ConversationTokens,
+    most_tokens: usize,
+    most_examples: usize,
+) -> Result<(Vec<Vec<Conversation>>, Vec<LeftOut>)> {
+    learnable(path, most_examples, |_, row| {
+        let conversations = conversations_of(row, form)?;
+        sequences(&conversations, tokens, most_tokens).map(|_| conversations)
+    })
+}
+
+/// What `read` makes of each line, and why it makes nothing of others.
+fn learnable<T>(
+    path: &Path,
+    most: usize,
+    mut read: impl FnMut(u64, Row) -> std::result::Result<T, String>,
+) -> Result<(Vec<T>, Vec<LeftOut>)> {
+    let (mut kept, mut left_out) = (Vec::new(), Vec::new());
     let mut lines: Lines<serde_json::Value> = Lines::open(path)?;
     while let Some(line) = lines.next_line() {
         let (number, bytes) = line?;
-        if examples.len() == most_examples {
+        if kept.len() == most {
             break;
         }
         // The parser's own words quote what stands there, which may be what a person said.
@@ -122,26 +151,29 @@ pub(super) fn examples(
             line: number,
             reason: format!("column {}", error.column()),
         })?;
-        let source = row.source.clone().unwrap_or_else(|| format!("line {number}"));
-        match sequences(row, form, tokens, most_tokens) {
-            Ok(sequences) => {
-                let next = groups.len();
-                examples.push(TokenizedExample { group: *groups.entry(source).or_insert(next), sequences });
-            }
+        match read(number, row) {
+            Ok(example) => kept.push(example),
             Err(reason) => left_out.push(LeftOut { line: number, reason }),
         }
     }
-    Ok((examples, left_out))
+    Ok((kept, left_out))
 }
 
-fn sequences(row: Row, form: Form, tokens: &ConversationTokens, most_tokens: usize) -> Result<Vec<Sequence>, String> {
-    let conversations = match form {
-        Form::Sft => vec![conversation(row)?],
-        Form::Preference => pair(row)?,
-    };
+fn conversations_of(row: Row, form: Form) -> Result<Vec<Conversation>, String> {
+    match form {
+        Form::Sft => Ok(vec![conversation(row)?]),
+        Form::Preference => pair(row),
+    }
+}
+
+fn sequences(
+    conversations: &[Conversation],
+    tokens: &ConversationTokens,
+    most_tokens: usize,
+) -> Result<Vec<Sequence>, String> {
     let mut sequences = Vec::with_capacity(conversations.len());
     for (messages, learned) in conversations {
-        let sequence = tokens.sequence(&messages, &learned).map_err(|error| error.to_string())?;
+        let sequence = tokens.sequence(messages, learned).map_err(|error| error.to_string())?;
         if sequence.learned_tokens() == 0 {
             return Err("its reply has no tokens".into());
         }
@@ -155,8 +187,6 @@ fn sequences(row: Row, form: Form, tokens: &ConversationTokens, most_tokens: usi
     }
     Ok(sequences)
 }
-
-type Conversation = (Vec<ChatMessage>, Vec<bool>);
 
 fn conversation(row: Row) -> Result<Conversation, String> {
     if let Some(messages) = row.messages {

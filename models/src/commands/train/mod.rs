@@ -1,5 +1,6 @@
 //! `aloe train`: a dataset and a base in, an adapter out.
 
+mod bundle;
 mod data;
 
 use std::collections::BTreeMap;
@@ -10,7 +11,7 @@ use serde_json::json;
 use self::data::{DataFiles, LeftOut};
 use super::conversation_tokens::ConversationTokens;
 use super::model_files::ModelFiles;
-use crate::cli::{LossArg, TrainArgs, TrainCommand};
+use crate::cli::{EngineArg, LossArg, TrainArgs, TrainCommand};
 use crate::dataset::Form;
 use crate::error::{Error, Result};
 use crate::output::{Output, Progress};
@@ -25,6 +26,9 @@ use crate::train::{
 /// The state of a run: configuration, checkpoint, log-probabilities by the reference.
 const STATE: &str = "state";
 
+/// The figures of each step, which `aloe view` draws; `--json-log` is a second copy of it.
+const LOG: &str = "log.jsonl";
+
 pub(crate) fn run(command: &TrainCommand, settings: &Settings, output: Output) -> Result<()> {
     let (args, form) = match command {
         TrainCommand::Sft(args) => (args, Form::Sft),
@@ -35,6 +39,10 @@ pub(crate) fn run(command: &TrainCommand, settings: &Settings, output: Output) -
     }
     let preset = Preset::resolve(&args.preset, &args.set)?;
     let numbers = with_flags(preset.train.clone(), args);
+    if args.elsewhere.engine == EngineArg::Trl {
+        return bundle::run(args, form, &preset, &numbers, settings, output);
+    }
+    bundle::refuse_flags(args)?;
     set_threads(args.threads)?;
     let path = ModelFiles::new(settings, output)?.chat_model(Some(&args.base))?;
     let base = Base::open(&path)?;
@@ -62,7 +70,8 @@ pub(crate) fn run(command: &TrainCommand, settings: &Settings, output: Output) -
     let files = TrainFiles {
         state,
         out: args.out.clone(),
-        log: args.json_log.clone(),
+        logs: [Some(run.stage(STATE)?.file(LOG)), args.json_log.clone()].into_iter().flatten().collect(),
+        events: Some(run.file("tensorboard")),
         base_name: path.to_string_lossy().into_owned(),
     };
     drop(tokens);
