@@ -88,10 +88,7 @@ pub(crate) struct Written {
 }
 
 /// The first conversations with their tokens.
-pub(crate) fn samples(
-    examples: &[Example],
-    tokens: impl Fn(&Conversation) -> Result<Vec<u32>>,
-) -> Result<Vec<Sample>> {
+pub(crate) fn samples(examples: &[Example], tokens: impl Fn(&Conversation) -> Result<Vec<u32>>) -> Result<Vec<Sample>> {
     let first = examples.iter().flatten().take(SAMPLES);
     first.map(|said| Ok(Sample { messages: said.0.clone(), tokens: tokens(said)? })).collect()
 }

@@ -24,6 +24,8 @@ pub(crate) use batch::{Batch, Sequence, TokenizedExample};
 pub(crate) use llama::{Base, Keep, Lora, Projection};
 pub(crate) use lora::{LoraConfig, LoraPlan};
 pub(crate) use memory::TrainingMemory;
+#[cfg(test)]
+pub(crate) use metrics::Rewards;
 pub(crate) use metrics::{Evaluation, StepMetrics};
 pub(crate) use objective::{PairLoss, PairObjective};
 pub(crate) use ops::{Mat, Onto, multiply};

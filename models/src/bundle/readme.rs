@@ -5,11 +5,8 @@ use super::{Bundle, Task, Written};
 pub(super) fn text(bundle: &Bundle<'_>, written: &Written) -> String {
     let verb = bundle.task.verb();
     let (gguf, hash) = bundle.gguf;
-    let template = if bundle.template.is_some() {
-        "| `chat_template.jinja` | the template of the GGUF |\n"
-    } else {
-        ""
-    };
+    let template =
+        if bundle.template.is_some() { "| `chat_template.jinja` | the template of the GGUF |\n" } else { "" };
     format!(
         "# Training with TRL: {verb}
 

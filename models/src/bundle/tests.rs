@@ -77,8 +77,11 @@ fn the_same_arguments_write_the_same_bytes_and_no_path_leads_out() {
         // Eight conversations a step, with two replies each.
         assert_eq!(written, Written { train_rows: 4, held_out_rows: 2, rows_a_step: 16 });
     }
-    for name in ["data/train.jsonl", "data/eval.jsonl", "sft.yaml", "run.py", "check.py", "README.md", "requirements.txt"] {
-        let [one, other] = folders.each_ref().map(|folder| std::fs::read_to_string(folder.path().join(name)).expect("read"));
+    for name in
+        ["data/train.jsonl", "data/eval.jsonl", "sft.yaml", "run.py", "check.py", "README.md", "requirements.txt"]
+    {
+        let [one, other] =
+            folders.each_ref().map(|folder| std::fs::read_to_string(folder.path().join(name)).expect("read"));
         assert_eq!(one, other, "{name}");
         assert!(!one.contains(&*folders[0].path().to_string_lossy()) && !one.contains("{{"), "{name}");
     }

@@ -92,12 +92,16 @@ fn task(form: Form, loss: Option<LossArg>) -> Task {
 }
 
 fn refuse_without_counterpart(args: &TrainArgs, numbers: &TrainNumbers) -> Result<()> {
-    let refused = |what: &str, hint: &str| Err(Error::usage(format!("{what} has no counterpart in TRL"), hint.to_owned()));
+    let refused =
+        |what: &str, hint: &str| Err(Error::usage(format!("{what} has no counterpart in TRL"), hint.to_owned()));
     if args.adapter.is_some() {
         return refused("an adapter to go on from", "export it merged for the phone, or train with --engine aloe");
     }
     if args.resume || args.json_log.is_some() || args.threads.is_some() {
-        return refused("--resume, --json-log or --threads", "the bundle's README says how TRL goes on and what it logs");
+        return refused(
+            "--resume, --json-log or --threads",
+            "the bundle's README says how TRL goes on and what it logs",
+        );
     }
     if !["cosine", "constant"].contains(&numbers.schedule.as_str()) {
         return refused("train.schedule", "cosine or constant");

@@ -1,6 +1,7 @@
 //! `aloe train`: a dataset and a base in, an adapter out.
 
 mod bundle;
+mod dashboard;
 mod data;
 
 use std::collections::BTreeMap;
@@ -8,19 +9,20 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use self::dashboard::Dashboard;
 use self::data::{DataFiles, LeftOut};
 use super::conversation_tokens::ConversationTokens;
 use super::model_files::ModelFiles;
 use crate::cli::{EngineArg, LossArg, TrainArgs, TrainCommand};
 use crate::dataset::Form;
 use crate::error::{Error, Result};
-use crate::output::{Output, Progress};
+use crate::output::Output;
 use crate::preset::{Preset, TrainNumbers, numbers_of};
 use crate::run_dir::{Configuration, RunDir, hash_of_file};
 use crate::settings::Settings;
 use crate::train::{
-    Base, Keep, LoraConfig, LoraPlan, Objective, Outcome, PairLoss, PairObjective, Projection, Schedule, StepMetrics,
-    TrainData, TrainFiles, TrainPlan, Trainer, TrainingMemory, Watch, is_begun, largest_batch, read_adapter,
+    Base, Keep, LoraConfig, LoraPlan, Objective, Outcome, PairLoss, PairObjective, Projection, Schedule, TrainData,
+    TrainFiles, TrainPlan, Trainer, TrainingMemory, is_begun, largest_batch, read_adapter,
 };
 
 /// The state of a run: configuration, checkpoint, log-probabilities by the reference.
@@ -75,7 +77,7 @@ pub(crate) fn run(command: &TrainCommand, settings: &Settings, output: Output) -
         base_name: path.to_string_lossy().into_owned(),
     };
     drop(tokens);
-    let mut watch = Shown { bar: output.counter("training", steps as u64), output };
+    let mut watch = Dashboard::new(steps, output);
     let outcome = Trainer::open(&base, &plan, &data, &files, args.resume, &mut watch)?.run(&mut watch)?;
     drop(watch);
     tell_outcome(args, &outcome, output)
@@ -269,26 +271,6 @@ fn tell_outcome(args: &TrainArgs, outcome: &Outcome, output: Output) -> Result<(
     }
     output.note(&format!("the adapter is in {}; `aloe export` makes it ready for the phone", args.out.display()));
     Ok(())
-}
-
-/// The live line.
-struct Shown {
-    bar: Progress,
-    output: Output,
-}
-
-impl Watch for Shown {
-    fn step(&mut self, metrics: &StepMetrics, _of: usize) {
-        let rewards = metrics.rewards.as_ref();
-        let pairs = rewards.map(|r| format!(" acc {:.2} margin {:.3}", r.accuracies, r.margins)).unwrap_or_default();
-        self.bar.say(format!("loss {:.4}{pairs} {:.0} tok/s", metrics.loss, metrics.tokens_per_s));
-        self.bar.set(metrics.step as u64);
-    }
-
-    fn stage(&mut self, words: &str) {
-        let _ = self.output;
-        self.bar.say(words.to_owned());
-    }
 }
 
 /// For commands that take an adapter: where a folder of PEFT is meant.

@@ -107,13 +107,19 @@ fn the_checksum_is_that_of_the_format() {
 fn what_was_measured_is_read_back_under_the_names_of_the_field() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let mut events = EventFile::open(folder.path(), 0, false).expect("opened");
-    let figures = json!({ "step": 300, "loss": 0.5, "rewards/margins": -1.25, "lr": 1e-5, "peak_mib": 306, "none": null });
+    let figures =
+        json!({ "step": 300, "loss": 0.5, "rewards/margins": -1.25, "lr": 1e-5, "peak_mib": 306, "none": null });
     events.write("train", 300, &figures).expect("written");
     events.write("eval", 300, &json!({ "step": 300, "eval_loss": 0.25 })).expect("written");
     let records = records(&events.path);
     assert_eq!(bytes_of(&records[0].1, 3), [b"brain.Event:2"]);
     assert_eq!(records[1].0, 300);
-    let expected = [("train/learning_rate", 1e-5), ("train/loss", 0.5), ("train/peak_memory_mib", 306.0), ("train/rewards/margins", -1.25)];
+    let expected = [
+        ("train/learning_rate", 1e-5),
+        ("train/loss", 0.5),
+        ("train/peak_memory_mib", 306.0),
+        ("train/rewards/margins", -1.25),
+    ];
     assert_eq!(scalars(&records[1].1), expected.map(|(tag, value)| (tag.to_owned(), value)).into());
     assert_eq!(scalars(&records[2].1), [("eval/loss".to_owned(), 0.25)].into());
 }

@@ -11,26 +11,36 @@
     return Array.from({ length: Math.ceil(most / step - 1e-9) + 1 }, (_, at) => Number((at * step).toPrecision(6)));
   };
 
+  // Ticks from below the least to above the most, for figures that do not begin at zero.
+  const between = (least, most, wanted) => {
+    const room = most - least || Math.abs(most) || 1;
+    const step = steps(room, wanted)[1];
+    const first = Math.floor(least / step + 1e-9), last = Math.max(Math.ceil(most / step - 1e-9), first + 1);
+    return Array.from({ length: last - first + 1 }, (_, at) => Number(((first + at) * step).toPrecision(6)));
+  };
+
   const numbers = (columns, rows) =>
     el("details", { class: "numbers" }, el("summary", {}, "Numbers"),
       el("div", { class: "scroll" }, el("table", {},
         el("thead", {}, el("tr", {}, columns.map((column) => el("th", { scope: "col" }, column)))),
         el("tbody", {}, rows.map((row) => el("tr", {}, row.map((cell) => el("td", {}, String(cell)))))))));
 
-  // series: [{ name, kind, points: [[x, y], ...] }], kind being a class of the style sheet.
-  aloe.lines = ({ title, x, y, series, most }) => {
+  // series: [{ name, kind, points: [[x, y], ...] }], kind being a class of the style sheet; `fit` lets the axis begin where
+  // the figures do, and `shown` writes them.
+  aloe.lines = ({ title, x, y, series, most, fit, shown = aloe.count }) => {
     const points = series.flatMap((line) => line.points);
     const across = steps(Math.max(...points.map((point) => point[0]), 0), 6);
-    const up = steps(most || Math.max(...points.map((point) => point[1]), 0), 4);
-    const right = across.at(-1), top = up.at(-1);
+    const heights = points.map((point) => point[1]);
+    const up = fit ? between(Math.min(...heights), Math.max(...heights), 4) : steps(most || Math.max(...heights, 0), 4);
+    const right = across.at(-1), bottom = up[0], top = up.at(-1);
     const px = (value) => LEFT + (value / right) * (WIDTH - LEFT - RIGHT);
-    const py = (value) => HEIGHT - BOTTOM - (value / top) * (HEIGHT - TOP - BOTTOM);
+    const py = (value) => HEIGHT - BOTTOM - ((value - bottom) / (top - bottom)) * (HEIGHT - TOP - BOTTOM);
     const readout = el("output", { class: "readout" });
     const cross = svg("line", { class: "cross", y1: TOP, y2: HEIGHT - BOTTOM, visibility: "hidden" });
     const drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": title },
       up.map((value) => [
         svg("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: py(value), y2: py(value) }),
-        svg("text", { class: "tick", x: LEFT - 8, y: py(value) + 4, "text-anchor": "end" }, aloe.count(value)),
+        svg("text", { class: "tick", x: LEFT - 8, y: py(value) + 4, "text-anchor": "end" }, shown(value)),
       ]),
       across.map((value) => svg("text", { class: "tick", x: px(value), y: HEIGHT - BOTTOM + 17, "text-anchor": "middle" }, aloe.count(value))),
       svg("text", { class: "axis", x: (LEFT + WIDTH - RIGHT) / 2, y: HEIGHT - 5, "text-anchor": "middle" }, x),
@@ -43,17 +53,17 @@
       const box = drawing.getBoundingClientRect();
       const at = (((event.clientX - box.left) / box.width) * WIDTH - LEFT) / (WIDTH - LEFT - RIGHT) * right;
       const near = (line) => line.points.reduce((best, point) => (Math.abs(point[0] - at) < Math.abs(best[0] - at) ? point : best), line.points[0]);
-      const shown = series.filter((line) => line.points.length > 0).map((line) => [line, near(line)]);
-      if (!shown.length) return;
-      cross.setAttribute("x1", px(shown[0][1][0]));
-      cross.setAttribute("x2", px(shown[0][1][0]));
+      const found = series.filter((line) => line.points.length > 0).map((line) => [line, near(line)]);
+      if (!found.length) return;
+      cross.setAttribute("x1", px(found[0][1][0]));
+      cross.setAttribute("x2", px(found[0][1][0]));
       cross.setAttribute("visibility", "visible");
-      readout.textContent = shown.map(([line, point]) => `${line.name}: ${aloe.count(point[1])} at ${aloe.count(point[0])}`).join("  ·  ");
+      readout.textContent = found.map(([line, point]) => `${line.name}: ${shown(point[1])} at ${aloe.count(point[0])}`).join("  ·  ");
     });
     drawing.addEventListener("pointerleave", () => { cross.setAttribute("visibility", "hidden"); readout.textContent = ""; });
     const legend = el("figcaption", {}, el("strong", {}, title), el("span", { class: "unit" }, y),
       series.length > 1 && series.map((line) => el("span", { class: `legend ${line.kind}` }, line.name)), readout);
-    const rows = series.flatMap((line) => line.points.map((point) => [line.name, ...point.map(aloe.count)]));
+    const rows = series.flatMap((line) => line.points.map((point) => [line.name, aloe.count(point[0]), shown(point[1])]));
     return el("figure", { class: "chart" }, legend, drawing, numbers(["line", x, y], rows));
   };
 
