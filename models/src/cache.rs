@@ -221,6 +221,14 @@ pub(crate) fn remove_if_there(path: &Path) -> Result<bool> {
     }
 }
 
+/// The SHA-256 of a file, in lower-case hex.
+pub(crate) fn sha256_of(path: &Path) -> Result<String> {
+    let mut hasher = Sha256::new();
+    let hashed = File::open(path).and_then(|mut file| hash_rest(&mut file, &mut hasher, |_| {}));
+    hashed.map_err(|error| Error::io(path, error))?;
+    Ok(hex(hasher))
+}
+
 fn hash_rest(file: &mut File, hasher: &mut Sha256, mut progress: impl FnMut(u64)) -> std::io::Result<u64> {
     let mut buffer = vec![0; 1 << 20];
     let mut total = 0;

@@ -12,7 +12,7 @@ pub(crate) use pipeline::{
     StageArgs, TreesArgs, ViewArgs,
 };
 pub(crate) use training::{
-    AdapterExportArgs, AdapterFormat, EngineArg, ForwardArg, LossArg, QuantizeArg, ScoreArgs, TrainArgs, TrainCommand,
+    AdapterExportArgs, AdapterFormat, EngineArg, ForwardArg, LossArg, ScoreArgs, TaskArg, TrainArgs, TrainCommand,
 };
 
 use clap::{Args, Parser, Subcommand};

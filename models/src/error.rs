@@ -140,10 +140,14 @@ pub(crate) enum Error {
     AdapterUnfit { path: PathBuf, reason: String },
 
     #[error("training takes about {required_mib} MiB and {available_mib} MiB are available")]
-    TrainingTooLarge { required_mib: u64, available_mib: u64, max_tokens: usize },
+    TrainingTooLarge { required_mib: u64, available_mib: u64, max_tokens: Option<usize> },
 
-    #[error("the loss is no longer a finite number")]
-    LossNotFinite,
+    #[error("{what} is not a finite number, with the examples of {} of {data}", told_lines(lines))]
+    NotFinite { what: String, data: &'static str, lines: Vec<u64>, checkpoint: Option<usize> },
+
+    #[error("the disk is full: {} was not written", path.display())]
+    DiskFull { path: PathBuf },
+
     #[error("the keyring did not take or give the key of {host}: {reason}")]
     Keyring { host: String, reason: &'static str },
 
@@ -160,7 +164,7 @@ impl Error {
         let path = path.into();
         match source.kind() {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-                Self::StorageFull { path, required_mib: 0, available_mib: 0 }
+                Self::DiskFull { path }
             }
             _ => Self::Io { path, source },
         }
@@ -211,9 +215,15 @@ impl Error {
             ),
             Self::Call { fault, .. } | Self::TooManyFailures { fault, .. } => Some(fault.hint().to_owned()),
             Self::StageEmpty { hint, .. } => Some((*hint).to_owned()),
-            Self::TrainingTooLarge { max_tokens, .. } => {
-                Some(format!("--max-tokens {max_tokens} takes about half of it; a smaller base or --rank helps too"))
+            Self::TrainingTooLarge { max_tokens: Some(tokens), .. } => {
+                Some(format!("--max-tokens {tokens} fits; a smaller base or --rank, or a greater --memory, helps too"))
             }
+            Self::NotFinite { checkpoint, .. } => Some(match checkpoint {
+                Some(step) => format!(
+                    "look at these lines, or begin anew with a lower --lr or --beta; the checkpoint of step {step} is sound"
+                ),
+                None => "look at these lines and at the base; if both are sound, lower --lr or --beta".to_owned(),
+            }),
             _ => self.fixed_hint().map(str::to_owned),
         }
     }
@@ -244,7 +254,8 @@ impl Error {
             Self::RecordInvalid { .. } => "correct or remove the line",
             Self::Unfinished { .. } => "run it again: it goes on where it stopped",
             Self::AdapterUnfit { .. } => "use a LoRA adapter that was trained on this base",
-            Self::LossNotFinite => "lower --lr or --beta; the newest checkpoint is from before",
+            Self::TrainingTooLarge { .. } => "take a smaller base, a lower --rank or a machine with more memory",
+            Self::DiskFull { .. } => "free some space, then go on: what was written before is whole (train: --resume)",
             Self::BaseUnfit { .. } => "train on a dense Llama model; `aloe models list` shows some",
             Self::Keyring { .. } => "set the variable ALOE_KEY_ and the host in capitals instead",
             Self::Io { .. } => "check that the folder exists and may be written",
@@ -255,4 +266,13 @@ impl Error {
             _ => return None,
         })
     }
+}
+
+/// Numbers of lines as words; no more than can be looked at.
+fn told_lines(lines: &[u64]) -> String {
+    const SHOWN: usize = 12;
+    let shown: Vec<_> = lines.iter().take(SHOWN).map(u64::to_string).collect();
+    let word = if lines.len() == 1 { "line" } else { "lines" };
+    let more = if lines.len() > SHOWN { format!(" and {} more", lines.len() - SHOWN) } else { String::new() };
+    format!("{word} {}{more}", shown.join(", "))
 }

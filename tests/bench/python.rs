@@ -37,9 +37,22 @@ impl Peer {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/peers").join(script);
         let mut command = Command::new("python3");
         command.arg(script).args(arguments).env("PYTHONPATH", packages).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut process = command.spawn().map_err(|e| format!("python3 does not start: {e}"))?;
+        Self::spawn(command)
+    }
+
+    /// Starts a script with what this Python has installed: packages of gigabytes are nobody's to fetch unasked.
+    #[allow(dead_code, reason = "each benchmark uses a part of it")]
+    pub(crate) fn start_installed(python: &Path, script: &str, arguments: &[&Path]) -> Result<Self, String> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/peers").join(script);
+        let mut command = Command::new(python);
+        command.arg(script).args(arguments).env("OMP_NUM_THREADS", "1").stdin(Stdio::piped()).stdout(Stdio::piped());
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Result<Self, String> {
+        let mut process = command.spawn().map_err(|e| format!("Python does not start: {e}"))?;
         let (Some(requests), Some(answers)) = (process.stdin.take(), process.stdout.take()) else {
-            return Err("python3 has no pipes".into());
+            return Err("Python has no pipes".into());
         };
         let mut peer = Self { process, requests, answers: BufReader::new(answers) };
         peer.answer().map(|_ready| peer)

@@ -20,6 +20,37 @@ pub enum Quantization {
     Q6_K,
 }
 
+impl Quantization {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::F16,
+        Self::Q4_0,
+        Self::Q4_1,
+        Self::Q5_0,
+        Self::Q5_1,
+        Self::Q8_0,
+        Self::Q4_K_M,
+        Self::Q5_K_M,
+        Self::Q6_K,
+    ];
+
+    /// llama.cpp's name, as it stands in the names of files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F16 => "F16",
+            Self::Q4_0 => "Q4_0",
+            Self::Q4_1 => "Q4_1",
+            Self::Q5_0 => "Q5_0",
+            Self::Q5_1 => "Q5_1",
+            Self::Q8_0 => "Q8_0",
+            Self::Q4_K_M => "Q4_K_M",
+            Self::Q5_K_M => "Q5_K_M",
+            Self::Q6_K => "Q6_K",
+        }
+    }
+}
+
 /// Writes the model in `source` to `target` with its weights stored another way.
 ///
 /// # Errors

@@ -67,7 +67,7 @@ impl Assistant {
     /// An assistant of an engine and a memory that are open already; [`MemoryStore::warm_up`] is the caller's.
     ///
     /// # Errors
-    /// [`crate::Error::Internal`] when no thread can be started.
+    /// [`crate::Error::Internal`] when no thread can be started; those of an adapter in `induction`.
     pub fn from_parts(
         engine: Engine,
         memory: MemoryStore,

@@ -3,11 +3,12 @@
 //! The first runs on the background thread between jobs, in some milliseconds a turn. The second takes seconds, so it
 //! has a thread of its own that waits for a pause, and is stopped when the next message comes.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::engine::{CancelHandle, Constraint, Engine, GenerateParams, SamplingParams, StopReason};
+use crate::engine::{AdapterId, CancelHandle, Constraint, Engine, GenerateParams, SamplingParams, StopReason};
 use crate::error::{Error, Result};
 use crate::memory::{ExtractiveInducer, Inducer, InductionPrompt, InductionReport, MemoryStore, PromptedInducer};
 
@@ -38,6 +39,14 @@ pub enum Induction {
         /// How long nobody has to talk.
         idle_after: Duration,
     },
+    /// As [`Induction::Prompted`], with an adapter that was trained for induction alone (`aloe train sft --task induce`) on
+    /// the model while it reads. Conversations keep their own adapters.
+    Adapted {
+        /// The LoRA adapter, a GGUF file.
+        adapter: PathBuf,
+        /// How long nobody has to talk.
+        idle_after: Duration,
+    },
     /// By the app's own inducer, after each reply.
     Own(Arc<dyn Inducer>),
 }
@@ -49,6 +58,9 @@ impl std::fmt::Debug for Induction {
             Self::Extractive => f.write_str("Extractive"),
             Self::Automatic => f.write_str("Automatic"),
             Self::Prompted { idle_after } => f.debug_struct("Prompted").field("idle_after", idle_after).finish(),
+            Self::Adapted { adapter, idle_after } => {
+                f.debug_struct("Adapted").field("adapter", adapter).field("idle_after", idle_after).finish()
+            }
             Self::Own(inducer) => f.debug_tuple("Own").field(&inducer.name()).finish(),
         }
     }
@@ -65,12 +77,14 @@ pub(super) struct Learning {
 
 impl Learning {
     pub(super) fn start(engine: &Engine, memory: &MemoryStore, induction: Induction) -> Result<Self> {
-        let idle_after = match induction {
-            Induction::Automatic if engine.info().n_params >= LEAST_PARAMS => Some(IDLE),
-            Induction::Prompted { idle_after } => Some(idle_after),
-            _ => None,
+        let (idle_after, adapter) = match &induction {
+            Induction::Automatic if engine.info().n_params >= LEAST_PARAMS => (Some(IDLE), None),
+            Induction::Prompted { idle_after } => (Some(*idle_after), None),
+            Induction::Adapted { idle_after, adapter } => (Some(*idle_after), Some(adapter)),
+            _ => (None, None),
         };
-        let idle = idle_after.map(|after| IdleReader::start(engine.clone(), memory.clone(), after)).transpose()?;
+        let reading = |after| IdleReader::start(ReadingModel::open(engine, adapter)?, memory.clone(), after);
+        let idle = idle_after.map(reading).transpose()?;
         Ok(Self { memory: memory.clone(), induction, extractive: OnceLock::new(), idle })
     }
 
@@ -109,7 +123,10 @@ impl Learning {
         match &self.induction {
             Induction::Off => Ok(None),
             Induction::Own(inducer) => Ok(Some(inducer.as_ref())),
-            Induction::Extractive | Induction::Automatic | Induction::Prompted { .. } => {
+            Induction::Extractive
+            | Induction::Automatic
+            | Induction::Prompted { .. }
+            | Induction::Adapted { .. } => {
                 if self.extractive.get().is_none() {
                     let _ = self.extractive.set(ExtractiveInducer::new(self.memory.embedder_handle())?);
                 }
@@ -149,12 +166,12 @@ struct Taking {
 }
 
 impl IdleReader {
-    fn start(engine: Engine, memory: MemoryStore, idle_after: Duration) -> Result<Self> {
+    fn start(model: ReadingModel, memory: MemoryStore, idle_after: Duration) -> Result<Self> {
         let turn_taking = Arc::new(TurnTaking::default());
         let shared = Arc::clone(&turn_taking);
         let thread = std::thread::Builder::new()
             .name("aloekit-idle".into())
-            .spawn(move || read_while_idle(&engine, &memory, &shared, idle_after))
+            .spawn(move || read_while_idle(&model, &memory, &shared, idle_after))
             .map_err(|e| Error::internal(format_args!("cannot start the idle thread: {e}")))?;
         Ok(Self { turn_taking, thread: Mutex::new(Some(thread)) })
     }
@@ -232,10 +249,31 @@ impl TurnTaking {
     }
 }
 
-fn read_while_idle(engine: &Engine, memory: &MemoryStore, turn_taking: &TurnTaking, idle_after: Duration) {
-    let model = engine.info().fingerprint.clone();
+/// The model as it reads: with an adapter of its own, or bare.
+#[derive(Debug)]
+struct ReadingModel {
+    engine: Engine,
+    adapters: Vec<(AdapterId, f32)>,
+    /// Tells models and adapters apart: another one reads the turns anew.
+    name: String,
+}
+
+impl ReadingModel {
+    fn open(engine: &Engine, adapter: Option<&PathBuf>) -> Result<Self> {
+        let mut reading =
+            Self { engine: engine.clone(), adapters: Vec::new(), name: engine.info().fingerprint.clone() };
+        if let Some(path) = adapter {
+            reading.adapters.push((engine.blocking_load_adapter(path)?, 1.0));
+            let bytes = std::fs::read(path).map_err(|error| Error::io(path, error))?;
+            reading.name = format!("{}+{}", reading.name, blake3::hash(&bytes).to_hex());
+        }
+        Ok(reading)
+    }
+}
+
+fn read_while_idle(model: &ReadingModel, memory: &MemoryStore, turn_taking: &TurnTaking, idle_after: Duration) {
     while let Some(pause) = turn_taking.wait_for_pause(idle_after) {
-        let inducer = PromptedInducer::new(&model, |prompt| complete(engine, prompt, turn_taking, pause));
+        let inducer = PromptedInducer::new(&model.name, |prompt| complete(model, prompt, turn_taking, pause));
         loop {
             match memory.induce(&inducer, TURNS_AT_ONCE) {
                 Ok(report) if report.more => {}
@@ -252,16 +290,22 @@ fn read_while_idle(engine: &Engine, memory: &MemoryStore, turn_taking: &TurnTaki
     }
 }
 
-fn complete(engine: &Engine, prompt: &InductionPrompt, turn_taking: &TurnTaking, pause: u64) -> Result<String> {
+fn complete(
+    model: &ReadingModel,
+    prompt: &InductionPrompt,
+    turn_taking: &TurnTaking,
+    pause: u64,
+) -> Result<String> {
     let params = GenerateParams {
         sampling: SamplingParams::greedy(),
         constraint: Constraint::JsonSchema(prompt.schema.to_owned()),
         max_tokens: MOST_TOKENS,
         // Reading is never worth a prefill of the whole conversation at the next message.
         may_evict: false,
+        adapters: model.adapters.clone(),
         ..GenerateParams::default()
     };
-    let sequence = engine.sequence();
+    let sequence = model.engine.sequence();
     let stream = match sequence.generate(&prompt.messages, params) {
         // Turns too long for the context would only fail again: they are left to the other inducer.
         Err(Error::ContextExceeded { .. }) => return Ok(String::new()),

@@ -80,6 +80,9 @@ pub(crate) struct EvalMemoryArgs {
     /// Model of the prompted inducer, by name or path
     #[arg(long, value_name = "MODEL")]
     pub(crate) model: Option<String>,
+    /// LoRA adapter (GGUF) of the prompted inducer, as `aloe train sft --task induce` makes one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) adapter: Option<PathBuf>,
     /// Embedder by name, or `none`
     #[arg(long, value_name = "NAME")]
     pub(crate) embedder: Option<String>,

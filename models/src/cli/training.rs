@@ -44,6 +44,9 @@ pub(crate) struct TrainArgs {
     /// Strength of the adapter: its change is multiplied by alpha / rank
     #[arg(long, value_name = "X")]
     pub(crate) alpha: Option<f32>,
+    /// What is learned from a run's conversations (sft)
+    #[arg(long, value_enum, default_value = "reply")]
+    pub(crate) task: TaskArg,
     /// How hard a pair's loss holds on to the reference (dpo)
     #[arg(long, value_name = "X")]
     pub(crate) beta: Option<f64>,
@@ -71,6 +74,9 @@ pub(crate) struct TrainArgs {
     /// Append figures of each step as one JSON object a line
     #[arg(long, value_name = "FILE")]
     pub(crate) json_log: Option<PathBuf>,
+    /// Memory that training may take, in MiB [default: what the machine has free]
+    #[arg(long, value_name = "MIB")]
+    pub(crate) memory: Option<u64>,
     /// Threads [default: one for each performance core]
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<usize>,
@@ -114,6 +120,15 @@ pub(crate) enum EngineArg {
     Trl,
 }
 
+/// What a model is trained to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum TaskArg {
+    /// To answer as the preferred replies do
+    Reply,
+    /// To find what a person revealed of themselves, and nothing else: an inducer for small models
+    Induce,
+}
+
 /// Losses over pairs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum LossArg {
@@ -135,9 +150,10 @@ pub(crate) struct AdapterExportArgs {
     /// What to write
     #[arg(long, value_enum, requires = "adapter", required_unless_present = "conversations")]
     pub(crate) format: Option<AdapterFormat>,
-    /// How a merged model's weights are stored [default: those that the adapter changes as F16]
-    #[arg(long, value_name = "TYPE", value_enum, requires = "adapter")]
-    pub(crate) quantize: Option<QuantizeArg>,
+    /// How a merged model's weights are stored, by llama.cpp's name: Q4_0, Q4_K_M, Q8_0, ... [default: those that the
+    /// adapter changes as F16]
+    #[arg(long, value_name = "TYPE", requires = "adapter")]
+    pub(crate) quantize: Option<String>,
     /// File to write (of `peft` a folder)
     #[arg(long, value_name = "PATH", requires = "adapter", required_unless_present = "conversations")]
     pub(crate) out: Option<PathBuf>,
@@ -173,22 +189,6 @@ pub(crate) enum AdapterFormat {
     Peft,
     /// The base with the adapter in it
     Merged,
-}
-
-/// Forms of stored weights, by llama.cpp's names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-#[allow(non_camel_case_types, reason = "llama.cpp's own names")]
-#[value(rename_all = "verbatim")]
-pub(crate) enum QuantizeArg {
-    F16,
-    Q4_0,
-    Q4_1,
-    Q5_0,
-    Q5_1,
-    Q8_0,
-    Q4_K_M,
-    Q5_K_M,
-    Q6_K,
 }
 
 #[derive(Debug, Args)]

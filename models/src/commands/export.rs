@@ -1,5 +1,7 @@
 //! `aloe export`: an adapter as GGUF, as PEFT or in its base; or a run's conversations in the paper's format.
 
+mod phone_manifest;
+
 use std::path::{Path, PathBuf};
 
 use aloekit::engine::{Quantization, quantize};
@@ -7,7 +9,7 @@ use serde_json::json;
 
 use super::model_files::ModelFiles;
 use super::train::{base_of, set_threads};
-use crate::cli::{AdapterExportArgs, AdapterFormat, QuantizeArg};
+use crate::cli::{AdapterExportArgs, AdapterFormat};
 use crate::error::{Error, Result};
 use crate::export::{gguf_adapter, merged};
 use crate::output::{Output, mib};
@@ -25,6 +27,7 @@ pub(crate) fn run(args: &AdapterExportArgs, settings: &Settings, output: Output)
     if args.quantize.is_some() && format != AdapterFormat::Merged {
         return Err(Error::usage("only a merged model is quantized", "--quantize goes with --format merged"));
     }
+    let quantization = args.quantize.as_deref().map(quantization).transpose()?;
     set_threads(None)?;
     let base_path = base_path(args.base.as_deref(), folder, settings, output)?;
     let base = Base::open(&base_path)?;
@@ -34,9 +37,9 @@ pub(crate) fn run(args: &AdapterExportArgs, settings: &Settings, output: Output)
         return Ok(());
     }
     let _spinner = output.spinner("writing");
-    match (format, args.quantize) {
+    match (format, quantization) {
         (AdapterFormat::Gguf, _) => gguf_adapter(&adapter, &name_of(folder), out)?,
-        (AdapterFormat::Peft, _) => write_adapter(out, &adapter, &base.shape, &base_path.to_string_lossy())?,
+        (AdapterFormat::Peft, _) => write_adapter(out, &adapter, &base, &base_path.to_string_lossy())?,
         (AdapterFormat::Merged, None) => merged(&adapter, &base, out)?,
         (AdapterFormat::Merged, Some(wanted)) => {
             let beside = out.with_extension("merging.gguf");
@@ -46,15 +49,16 @@ pub(crate) fn run(args: &AdapterExportArgs, settings: &Settings, output: Output)
         }
     }
     if format == AdapterFormat::Merged {
-        write_manifest(out, &base_path, folder, args.quantize)?;
+        phone_manifest::write(out, &base_path, &name_of(folder), quantization)?;
+        write_origin(out, &base_path, folder, quantization)?;
     }
     tell(args, out, output)
 }
 
 /// llama.cpp writes in place: the name appears when the file is whole.
-fn quantized(source: &Path, out: &Path, wanted: QuantizeArg) -> Result<()> {
+fn quantized(source: &Path, out: &Path, wanted: Quantization) -> Result<()> {
     let part = out.with_extension("part.gguf");
-    let done = quantize(source, &part, quantization(wanted)).map_err(Error::from);
+    let done = quantize(source, &part, wanted).map_err(Error::from);
     let done = done.and_then(|()| std::fs::rename(&part, out).map_err(|error| Error::io(out, error)));
     if done.is_err() {
         let _ = std::fs::remove_file(&part);
@@ -62,18 +66,13 @@ fn quantized(source: &Path, out: &Path, wanted: QuantizeArg) -> Result<()> {
     done
 }
 
-fn quantization(wanted: QuantizeArg) -> Quantization {
-    match wanted {
-        QuantizeArg::F16 => Quantization::F16,
-        QuantizeArg::Q4_0 => Quantization::Q4_0,
-        QuantizeArg::Q4_1 => Quantization::Q4_1,
-        QuantizeArg::Q5_0 => Quantization::Q5_0,
-        QuantizeArg::Q5_1 => Quantization::Q5_1,
-        QuantizeArg::Q8_0 => Quantization::Q8_0,
-        QuantizeArg::Q4_K_M => Quantization::Q4_K_M,
-        QuantizeArg::Q5_K_M => Quantization::Q5_K_M,
-        QuantizeArg::Q6_K => Quantization::Q6_K,
-    }
+/// The core knows the names; the command line only carries the word.
+fn quantization(word: &str) -> Result<Quantization> {
+    let named = Quantization::ALL.into_iter().find(|quantization| quantization.name().eq_ignore_ascii_case(word));
+    named.ok_or_else(|| {
+        let names: Vec<_> = Quantization::ALL.into_iter().map(Quantization::name).collect();
+        Error::usage(format!("weights cannot be stored as {word}"), format!("--quantize takes {}", names.join(", ")))
+    })
 }
 
 /// The base that was named, or that the adapter names.
@@ -92,13 +91,12 @@ pub(super) fn name_of(folder: &Path) -> String {
 }
 
 /// What the merged file was made of, beside it.
-fn write_manifest(out: &Path, base: &Path, folder: &Path, quantize: Option<QuantizeArg>) -> Result<()> {
-    let size = std::fs::metadata(out).map_err(|error| Error::io(out, error))?.len();
+fn write_origin(out: &Path, base: &Path, folder: &Path, quantize: Option<Quantization>) -> Result<()> {
     let document = json!({
-        "file": name_of(out), "size": size, "blake3": hash_of_file(out)?, "made_by": concat!("aloe ", env!("CARGO_PKG_VERSION")),
+        "file": name_of(out), "blake3": hash_of_file(out)?, "made_by": concat!("aloe ", env!("CARGO_PKG_VERSION")),
         "base": name_of(base), "base_blake3": hash_of_file(base)?,
         "adapter_blake3": hash_of_file(&folder.join("adapter_model.safetensors"))?,
-        "quantization": quantize.map_or_else(|| "F16 where the adapter changes it".to_owned(), |q| format!("{q:?}")),
+        "quantization": quantize.map_or("F16 where the adapter changes it", Quantization::name),
     });
     let mut bytes = serde_json::to_vec_pretty(&document).map_err(Error::internal)?;
     bytes.push(b'\n');

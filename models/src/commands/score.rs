@@ -122,7 +122,7 @@ impl Score for Training {
             sequences.push(self.tokens.words(&all, &learned)?);
         }
         let counts: Vec<usize> = sequences.iter().map(|sequence| sequence.learned_tokens()).collect();
-        let batch = Batch::new(&[TokenizedExample { group: 0, sequences }], &[0]);
+        let batch = Batch::new(&[TokenizedExample { line: 0, group: 0, sequences }], &[0]);
         let lora =
             self.adapter.as_ref().map(|adapter| Lora { plan: &adapter.plan, numbers: &adapter.numbers, dropout: None });
         let scored = sequence_log_probs(&self.base, lora, &batch)?;

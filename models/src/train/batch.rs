@@ -15,6 +15,8 @@ pub(crate) struct Sequence {
 /// What one line of a dataset asks: a conversation, or a chosen and a rejected one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TokenizedExample {
+    /// The line of its file, from 1: what a message about it names.
+    pub(crate) line: u64,
     /// Examples of one conversation tree have the same.
     pub(crate) group: usize,
     /// One, or two of a pair.
@@ -122,7 +124,7 @@ mod tests {
             tokens: tokens.to_vec(),
             learned: (0..tokens.len()).map(|at| at + 2 >= tokens.len()).collect(),
         };
-        TokenizedExample { group, sequences: sequences.iter().map(sequence).collect() }
+        TokenizedExample { line: 0, group, sequences: sequences.iter().map(sequence).collect() }
     }
 
     #[test]

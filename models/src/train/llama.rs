@@ -11,6 +11,7 @@ mod shape;
 use std::ops::Range;
 
 pub(crate) use base::Base;
+pub(crate) use head::{PIECE, keeps_logits};
 pub(crate) use shape::{Projection, Shape};
 
 use self::head::Head;

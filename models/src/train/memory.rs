@@ -1,6 +1,6 @@
 //! What training will take of the memory, told before it begins, and what it has taken.
 
-use super::llama::{Keep, Shape};
+use super::llama::{Keep, PIECE, Shape, keeps_logits};
 use super::lora::LoraPlan;
 
 /// Bytes, part by part.
@@ -31,8 +31,8 @@ impl TrainingMemory {
         };
         // On the way back the gradients of both halves stand beside what was kept.
         let working = tokens * (activations + 6 * n_embd + 5 * q + 3 * n_ff) + 2 * n_ff * n_embd;
-        let piece = 4096 * n_embd;
-        let most_logits = (learned * shape.n_vocab).min(64 << 20).max(learned * 4096);
+        let piece = PIECE * n_embd;
+        let most_logits = learned * if keeps_logits(learned, shape) { shape.n_vocab } else { PIECE };
         Self {
             adapter: 4 * 4 * plan.len as u64,
             kept: 4 * (shape.n_layer * tokens * a_layer) as u64,

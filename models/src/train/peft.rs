@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::llama::{Base, Projection, Shape};
 use super::lora::{LoraConfig, LoraPlan, Pair};
+use super::vocabulary;
 use crate::error::{Error, Result};
 use crate::run_dir::write_whole;
 
@@ -37,6 +38,7 @@ pub(crate) fn read(folder: &Path, base: &Base) -> Result<Adapter> {
     let config: Value = serde_json::from_slice(&file(CONFIG)?).map_err(|_| unfit(format!("{CONFIG} is not JSON")))?;
     let config = read_config(&config).map_err(unfit)?;
     let bytes = file(WEIGHTS)?;
+    vocabulary::check(folder, base)?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(|_| unfit(format!("{WEIGHTS} is damaged")))?;
     let plan = LoraPlan::new(&config, &base.shape)?;
     let numbers = numbers_of(&tensors, "base_model.model.", &plan, &base.shape).map_err(unfit)?;
@@ -47,8 +49,8 @@ pub(crate) fn read(folder: &Path, base: &Base) -> Result<Adapter> {
 }
 
 /// Writes the folder; `base_name` is for people.
-pub(crate) fn write(folder: &Path, adapter: &Adapter, shape: &Shape, base_name: &str) -> Result<()> {
-    let plan = &adapter.plan;
+pub(crate) fn write(folder: &Path, adapter: &Adapter, base: &Base, base_name: &str) -> Result<()> {
+    let (plan, shape) = (&adapter.plan, &base.shape);
     let mut stored: BTreeMap<String, (Vec<usize>, Vec<u8>)> = BTreeMap::new();
     let bytes = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect();
     for pair in &plan.pairs {
@@ -69,6 +71,7 @@ pub(crate) fn write(folder: &Path, adapter: &Adapter, shape: &Shape, base_name: 
     let views = views.collect::<Result<Vec<_>>>()?;
     let whole = safetensors::serialize(views, None).map_err(Error::internal)?;
     write_whole(&folder.join(WEIGHTS), &whole)?;
+    vocabulary::write(folder, base)?;
     let mut config = serde_json::to_vec_pretty(&config_of(&plan.config, base_name)).map_err(Error::internal)?;
     config.push(b'\n');
     write_whole(&folder.join(CONFIG), &config)
@@ -150,6 +153,9 @@ fn read_config(config: &Value) -> Result<LoraConfig, String> {
         ("alpha_pattern", "alphas by layer"),
         ("rank_pattern", "ranks by layer"),
         ("layers_to_transform", "some layers only"),
+        ("layer_replication", "repeated layers"),
+        ("use_qalora", "QALoRA"),
+        ("use_bdlora", "block-diagonal matrices"),
     ] {
         let empty = match &config[key] {
             Value::Null | Value::Bool(false) => true,

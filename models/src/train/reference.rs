@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::batch::{Batch, TokenizedExample, pack};
 use super::llama::{Base, Lora};
 use super::step::sequence_log_probs;
-use super::trainer::{TrainData, TrainPlan};
-use crate::error::Result;
+use super::trainer::{TrainData, TrainPlan, lines_of};
+use crate::error::{Error, Result};
 use crate::run_dir::{AppendLog, read_lines, remove_if_there};
 
 const FILE: &str = "reference.jsonl";
@@ -54,7 +54,13 @@ impl Reference {
                 if batch.iter().all(|example| found[*example]) {
                     continue;
                 }
-                for (example, pair) in batch.iter().zip(compute(base, plan, examples, &batch)?) {
+                let computed = compute(base, plan, examples, &batch)?;
+                if computed.iter().flatten().any(|log_prob| !log_prob.is_finite()) {
+                    let data = if held_out { "what is held out" } else { "the dataset" };
+                    let (what, lines) = ("a log-probability by the reference".into(), lines_of(examples, &batch));
+                    return Err(Error::NotFinite { what, data, lines, checkpoint: None });
+                }
+                for (example, pair) in batch.iter().zip(computed) {
                     reference.part(held_out)[*example] = pair;
                     log.append_soon(&Line { held_out, example: *example, bits: pair.map(f64::to_bits) })?;
                 }

@@ -3,7 +3,7 @@
 use super::batch::Batch;
 use super::llama::{Base, Keep, Lora};
 use super::objective::{PairObjective, Reply};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// What is made small in this run.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -92,7 +92,7 @@ impl Objective {
         (sums, gradient.into_iter().map(|g| g as f32).collect())
     }
 
-    /// Forward and backward; adds to `gradients`.
+    /// Forward and backward; adds to `gradients`, but stops before the way back where the loss is no finite number.
     pub(crate) fn learn(
         &self,
         base: &Base,
@@ -104,7 +104,7 @@ impl Objective {
         let trace = base.forward(&batch.packed, &batch.targets, Some(lora), keep)?;
         let (sums, slopes) = self.apply(batch, trace.log_probs(), trace.hits(), reference, share);
         if !sums.loss.is_finite() {
-            return Err(Error::LossNotFinite);
+            return Ok(sums);
         }
         base.backward(&batch.packed, &batch.targets, lora, trace, &slopes, gradients)?;
         Ok(sums)

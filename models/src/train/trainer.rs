@@ -12,7 +12,7 @@ use super::optimizer::{AdamW, LearningRate, clip};
 use super::peft::{self, Adapter};
 use super::reference::Reference;
 use super::step::{Objective, Share, Sums};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::random::Draws;
 
 /// What a run is, beside its data.
@@ -124,6 +124,8 @@ pub(crate) struct Trainer<'a> {
     reference: Reference,
     log: Log,
     at: Checkpoint,
+    /// The step of the checkpoint that this run goes on from.
+    begun_at: usize,
 }
 
 impl<'a> Trainer<'a> {
@@ -153,7 +155,8 @@ impl<'a> Trainer<'a> {
             }
         };
         let log = Log::open(&files.logs, files.events.as_deref(), at.step, resume)?;
-        Ok(Self { base, plan, data, files, reference, log, at })
+        let begun_at = at.step;
+        Ok(Self { base, plan, data, files, reference, log, at, begun_at })
     }
 
     /// Trains to the end and writes the adapter.
@@ -175,7 +178,7 @@ impl<'a> Trainer<'a> {
         }
         let after = self.evaluate_at(steps, watch)?;
         let adapter = Adapter { plan: self.plan.lora.clone(), numbers: self.at.numbers };
-        peft::write(&self.files.out, &adapter, &self.base.shape, &self.files.base_name)?;
+        peft::write(&self.files.out, &adapter, self.base, &self.files.base_name)?;
         Ok(Outcome { steps, before, after })
     }
 
@@ -190,14 +193,29 @@ impl<'a> Trainer<'a> {
                 Lora { plan: &self.plan.lora, numbers: &self.at.numbers, dropout: self.plan.dropout(step, number) };
             let seen = (&self.reference.train[..], share, self.plan.keep);
             sums += self.plan.objective.learn(self.base, lora, batch, seen, &mut gradients)?;
+            self.refuse_unless(sums.loss.is_finite(), "loss", &batch.examples)?;
         }
         let grad_norm = clip(&mut gradients, self.plan.max_grad_norm);
+        let all: Vec<usize> = batches.iter().flat_map(|batch| batch.examples.clone()).collect();
+        self.refuse_unless(grad_norm.is_finite(), "gradient", &all)?;
         let lr = self.plan.rate(steps).at(step);
         self.at.adam.step(&mut self.at.numbers, &gradients, lr, self.plan.weight_decay);
         self.at.step += 1;
         let epoch = (step + 1) as f64 / self.data.train.len().div_ceil(self.plan.accumulation) as f64;
         let seconds = started.elapsed().as_secs_f64();
         Ok(StepMetrics::new(self.at.step, epoch, lr, grad_norm, seconds, &sums, self.plan.objective))
+    }
+
+    /// Stops before a step that would spoil the adapter; the checkpoint stays as it was.
+    fn refuse_unless(&self, sound: bool, what: &str, examples: &[usize]) -> Result<()> {
+        if sound {
+            return Ok(());
+        }
+        let every = self.plan.checkpoint_every;
+        let checkpoint = (self.at.step / every * every).max(self.begun_at);
+        let lines = lines_of(&self.data.train, examples);
+        let what = format!("the {what} of step {}", self.at.step + 1);
+        Err(Error::NotFinite { what, data: "the dataset", lines, checkpoint: Some(checkpoint).filter(|at| *at > 0) })
     }
 
     /// Measures on what is held out; of a resumed run the beginning is measured with the adapter that it began with.
@@ -226,12 +244,23 @@ impl<'a> Trainer<'a> {
         let mut sums = Sums::default();
         for batch in &batches {
             sums += self.plan.objective.look(self.base, Some(lora), batch, (&self.reference.held_out, share))?;
+            if !sums.loss.is_finite() {
+                let (what, lines) = (format!("the loss after step {step}"), lines_of(held_out, &batch.examples));
+                return Err(Error::NotFinite { what, data: "what is held out", lines, checkpoint: None });
+            }
         }
         let evaluation = Evaluation::new(step, &sums, self.plan.objective);
         self.log.write_evaluation(&evaluation)?;
         watch.evaluation(&evaluation);
         Ok(Some(evaluation))
     }
+}
+
+/// The lines that these examples stand on, in order.
+pub(super) fn lines_of(all: &[TokenizedExample], examples: &[usize]) -> Vec<u64> {
+    let mut lines: Vec<u64> = examples.iter().map(|place| all[*place].line).collect();
+    lines.sort_unstable();
+    lines
 }
 
 /// The folder holds a run's checkpoint.

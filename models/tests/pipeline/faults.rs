@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::endpoint::{Act, Endpoint};
-use crate::run::{CANARY, Ended, Run};
+use crate::ended::Ended;
+use crate::run::{CANARY, Run};
 
 /// One conversation of one turn without a judge: four calls.
 const ONE: &str = "trees --conversations 1 --rounds 1 --no-judge --json --set trees.attempts=1 --set provider.attempts=4 \

@@ -3,7 +3,8 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use crate::run::{CANARY, Ended};
+use crate::ended::Ended;
+use crate::run::CANARY;
 
 fn key(words: &[&str], input: &str) -> Ended {
     let mut command = Command::new(env!("CARGO_BIN_EXE_aloe"));

@@ -2,6 +2,8 @@
 
 mod batch;
 mod browser;
+#[path = "../ended/mod.rs"]
+mod ended;
 mod endpoint;
 mod faults;
 mod keys;

@@ -1,10 +1,12 @@
 //! A run directory of one test, and the tool run on it.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::ended::Ended;
 
 /// What must never show: the key of the mock endpoint.
 pub(crate) const CANARY: &str = "sk-canary-5f2a91";
@@ -66,6 +68,7 @@ impl Run {
     /// Runs to the end; the key shows nowhere, whatever happened.
     pub(crate) fn aloe(&self, line: &str) -> Ended {
         let ended = Ended::from(self.command(line).output().expect("run"));
+        assert!(!ended.stdout.contains(CANARY) && !ended.stderr.contains(CANARY), "the key shows: {ended:?}");
         assert_no_canary(self.folder.path());
         ended
     }
@@ -92,47 +95,5 @@ fn assert_no_canary(folder: &Path) {
             let shows = bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes());
             assert!(!shows, "the key is in {}", path.display());
         }
-    }
-}
-
-/// What a run of the tool left.
-#[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) code: Option<i32>,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-}
-
-impl From<Output> for Ended {
-    fn from(output: Output) -> Self {
-        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-        let ended = Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) };
-        assert!(!ended.stdout.contains(CANARY) && !ended.stderr.contains(CANARY), "the key shows: {ended:?}");
-        ended
-    }
-}
-
-impl Ended {
-    #[track_caller]
-    pub(crate) fn succeeded(self) -> Self {
-        assert_eq!(self.code, Some(0), "{self:?}");
-        self
-    }
-
-    #[track_caller]
-    pub(crate) fn failed_with(self, words: &str) -> Self {
-        assert_eq!(self.code, Some(1), "{self:?}");
-        assert!(self.stderr.contains(words), "{words}: {self:?}");
-        assert!(self.stderr.contains("hint:"), "{self:?}");
-        self
-    }
-
-    /// The summary on stdout.
-    #[track_caller]
-    pub(crate) fn json(&self) -> Value {
-        let mut lines = self.stdout.lines();
-        let value = lines.next().and_then(|line| serde_json::from_str(line).ok()).expect("one JSON object");
-        assert_eq!(lines.next(), None, "{self:?}");
-        value
     }
 }

@@ -1,5 +1,9 @@
 //! `aloe train`, `export` and `score` on a real small model: what is learnt, what a kill leaves, what an export says.
 
+#[path = "../ended/mod.rs"]
+mod ended;
+mod exports;
+mod inputs;
 mod pipeline;
 mod rows;
 mod workshop;

@@ -6,18 +6,12 @@ use std::process::{Child, Command, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::ended::Ended;
+
 /// A folder with data, and the model that every test trains on.
 pub(crate) struct Workshop {
     folder: TempDir,
     pub(crate) model: String,
-}
-
-/// What a run of the tool left.
-#[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) code: Option<i32>,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
 }
 
 impl Workshop {
@@ -54,9 +48,7 @@ impl Workshop {
     }
 
     pub(crate) fn aloe(&self, line: &str) -> Ended {
-        let output = self.command(line).output().expect("run");
-        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-        Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+        Ended::from(self.command(line).output().expect("run"))
     }
 
     pub(crate) fn spawn(&self, line: &str) -> Child {
@@ -68,21 +60,6 @@ impl Workshop {
         let ended = self.aloe(&format!("score {line} --threads 1")).succeeded();
         let lines = ended.stdout.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
         lines.flat_map(|line| serde_json::from_value::<Vec<f64>>(line["log_probs"].clone()).expect("numbers")).collect()
-    }
-}
-
-impl Ended {
-    #[track_caller]
-    pub(crate) fn succeeded(self) -> Self {
-        assert_eq!(self.code, Some(0), "{self:?}");
-        self
-    }
-
-    #[track_caller]
-    pub(crate) fn failed_with(self, words: &str) -> Self {
-        assert_eq!(self.code, Some(1), "{self:?}");
-        assert!(self.stderr.contains(words) && self.stderr.contains("hint:"), "{words}: {self:?}");
-        self
     }
 }
 

@@ -47,6 +47,35 @@ pub struct InductionPrompt {
     pub schema: &'static str,
 }
 
+impl InductionPrompt {
+    /// What a model is asked about these turns, and which of them each prompt is about: as [`PromptedInducer`] asks, so
+    /// that a model can be trained on the very prompts that it will see.
+    #[must_use]
+    pub fn about<'a, 'b>(turns: &'a [UserTurn<'b>]) -> Vec<(Self, &'a [UserTurn<'b>])> {
+        portions(turns).into_iter().map(|portion| (prompt(portion), portion)).collect()
+    }
+
+    /// The answer that states these facts: what a model is trained to say.
+    #[must_use]
+    pub fn answer(facts: &[Candidate]) -> String {
+        let fact = |fact: &Candidate| {
+            let words = serde_json::to_string(&fact.words).expect("a text is always JSON");
+            // With the spaces of the examples in the instructions.
+            format!("{{\"turn\": {}, \"kind\": \"{}\", \"words\": {words}}}", fact.turn, stated_kind(fact.kind))
+        };
+        let facts: Vec<String> = facts.iter().filter(|fact| fact.kind != MemoryKind::Episode).map(fact).collect();
+        format!("{{\"facts\": [{}]}}", facts.join(", "))
+    }
+}
+
+fn stated_kind(kind: MemoryKind) -> &'static str {
+    match kind {
+        MemoryKind::Preference => "preference",
+        MemoryKind::Personality => "personality",
+        MemoryKind::Profile | MemoryKind::Episode => "profile",
+    }
+}
+
 /// Finds facts with a language model.
 pub struct PromptedInducer<F> {
     name: String,
@@ -265,5 +294,23 @@ mod tests {
     fn a_model_that_fails_is_an_error() {
         let inducer = PromptedInducer::new("scripted", |_: &InductionPrompt| Err(Error::Cancelled));
         assert!(matches!(inducer.induce(&TURNS_SAID), Err(Error::Cancelled)));
+    }
+
+    #[test]
+    fn an_answer_that_a_model_is_trained_on_is_one_that_is_taken() {
+        let asked = InductionPrompt::about(&TURNS_SAID[..1]);
+        assert!(asked.len() == 1 && asked[0].0.messages[1].content.contains("I'm vegan"));
+        let fact = Candidate {
+            turn: 7,
+            kind: MemoryKind::Preference,
+            text: "I'm vegan".into(),
+            words: "I'm vegan".into(),
+            confidence: CONFIDENCE,
+        };
+        let answer = InductionPrompt::answer(std::slice::from_ref(&fact));
+        assert_eq!(answer, r#"{"facts": [{"turn": 7, "kind": "preference", "words": "I'm vegan"}]}"#);
+        assert_eq!(answered(&answer), [fact]);
+        assert_eq!(InductionPrompt::answer(&[]), r#"{"facts": []}"#);
+        assert!(answered(r#"{"facts": []}"#).is_empty());
     }
 }

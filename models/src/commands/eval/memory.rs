@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use aloekit::engine::{Constraint, Engine, EngineParams, GenerateParams, SamplingParams};
+use aloekit::engine::{AdapterId, Constraint, Engine, EngineParams, GenerateParams, SamplingParams, Sequence};
 use aloekit::memory::{Embedder, ExtractiveInducer, Inducer, InductionPrompt, PromptedInducer};
 use serde_json::{Value, json};
 
@@ -35,7 +35,12 @@ pub(super) fn run(args: &EvalMemoryArgs, settings: &Settings, output: Output) ->
             InducerArg::Prompted => {
                 let engine = Engine::open(&EngineParams::new(files.chat_model(args.model.as_deref())?))?;
                 let model = engine.info().fingerprint.clone();
-                read_all(&PromptedInducer::new(&model, |prompt| complete(&engine, prompt)), messages, args, output)?
+                let adapter = args.adapter.as_ref().map(|path| engine.blocking_load_adapter(path)).transpose()?;
+                let adapters: Vec<_> = adapter.map(|id| (id, 1.0)).into_iter().collect();
+                // One sequence: what every prompt begins with is computed once.
+                let sequence = engine.sequence();
+                let complete = |prompt: &InductionPrompt| complete(&sequence, &adapters, prompt);
+                read_all(&PromptedInducer::new(&model, complete), messages, args, output)?
             }
         };
         told.insert("induction".to_owned(), found);
@@ -123,12 +128,17 @@ fn read_all(inducer: &dyn Inducer, messages: Vec<Labelled>, args: &EvalMemoryArg
     Ok(json!({ "inducer": inducer.name(), "figures": figures }))
 }
 
-fn complete(engine: &Engine, prompt: &InductionPrompt) -> aloekit::Result<String> {
+fn complete(
+    sequence: &Sequence,
+    adapters: &[(AdapterId, f32)],
+    prompt: &InductionPrompt,
+) -> aloekit::Result<String> {
     let params = GenerateParams {
         sampling: SamplingParams::greedy(),
         constraint: Constraint::JsonSchema(prompt.schema.to_owned()),
         max_tokens: MOST_TOKENS,
+        adapters: adapters.to_vec(),
         ..GenerateParams::default()
     };
-    Ok(engine.sequence().generate(&prompt.messages, params)?.blocking_finish()?.text)
+    Ok(sequence.generate(&prompt.messages, params)?.blocking_finish()?.text)
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use serde_json::json;
 
 use super::data::{self, conversations};
-use super::tell_left_out;
+use super::left_out::LeftOutList;
 use crate::bundle::{Bundle, Example, LAUNCHER, Task, Written, samples, write};
 use crate::cli::{EngineArg, LossArg, TrainArgs};
 use crate::commands::conversation_tokens::ConversationTokens;
@@ -47,16 +47,17 @@ pub(super) fn run(
     let tokens = ConversationTokens::open(&path)?;
     let run = RunDir::open(&args.out)?;
     let state = run.stage(STATE)?.file("");
-    let files = data::files(&args.data, args.eval.as_deref(), form, preset, args.seed, &state)?;
+    let files = data::files(args, form, preset, &state)?;
     let most = numbers.max_tokens.min(tokens.n_ctx_train());
-    let read = |path: &Path, most_examples: usize| -> Result<Vec<Example>> {
+    let mut left_out = LeftOutList::default();
+    let mut read = |path: &Path, most_examples: usize| -> Result<Vec<Example>> {
         let _spinner = output.spinner("reading examples");
-        let (kept, left_out) = conversations(path, form, &tokens, most, most_examples)?;
-        tell_left_out(path, &left_out, output);
-        Ok(kept)
+        conversations(path, form, &tokens, most, most_examples, &mut left_out)
     };
     let train = read(&files.train, usize::MAX)?;
     let held_out = files.held_out.as_deref().map_or(Ok(Vec::new()), |path| read(path, numbers.max_eval_examples))?;
+    left_out.write(&state)?;
+    left_out.tell(output);
     let template = tokens.chat_template(&path)?;
     let samples = samples(&train, |(messages, learned)| Ok(tokens.sequence(messages, learned)?.tokens))?;
     let bundle = Bundle {

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::induction;
+use super::left_out::LeftOutList;
 use crate::bundle::Conversation;
+use crate::cli::{TaskArg, TrainArgs};
 use crate::commands::conversation_tokens::ConversationTokens;
 use crate::dataset::{Form, Plan, make};
 use crate::dialogue::{FOLDER, TREES};
@@ -20,13 +23,6 @@ use crate::train::{Sequence, TokenizedExample};
 pub(super) struct DataFiles {
     pub(super) train: PathBuf,
     pub(super) held_out: Option<PathBuf>,
-}
-
-/// A line that was left out.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub(super) struct LeftOut {
-    pub(super) line: u64,
-    pub(super) reason: String,
 }
 
 /// A line of either format, as other tools write them too.
@@ -59,14 +55,8 @@ impl Said {
 }
 
 /// The files behind `--data`: a run's conversations become a dataset in `state` first.
-pub(super) fn files(
-    data: &Path,
-    eval: Option<&Path>,
-    form: Form,
-    preset: &Preset,
-    seed: u64,
-    state: &Path,
-) -> Result<DataFiles> {
+pub(super) fn files(args: &TrainArgs, form: Form, preset: &Preset, state: &Path) -> Result<DataFiles> {
+    let (data, seed) = (args.data.as_path(), args.seed);
     let missing = |reason: String| Error::StageEmpty {
         stage: "train",
         reason,
@@ -79,6 +69,10 @@ pub(super) fn files(
     let trees = data.join(FOLDER).join(TREES);
     let mut files = if trees.exists() {
         let out = state.join("dataset");
+        if args.task == TaskArg::Induce {
+            let files = induction::make(&trees, preset.dataset.validation_share, seed, &out)?;
+            return Ok(DataFiles { held_out: args.eval.clone().or(files.held_out), ..files });
+        }
         let plan = Plan { form, numbers: &preset.dataset, seed, trees: &trees, mix: None };
         make(&plan, Some(&out))?;
         of_folder(&out)
@@ -87,8 +81,8 @@ pub(super) fn files(
     } else {
         DataFiles { train: data.to_owned(), held_out: None }
     };
-    if let Some(eval) = eval {
-        files.held_out = Some(eval.to_owned());
+    if let Some(eval) = &args.eval {
+        files.held_out = Some(eval.clone());
     }
     for path in [Some(&files.train), files.held_out.as_ref()].into_iter().flatten() {
         if !path.is_file() {
@@ -101,20 +95,21 @@ pub(super) fn files(
     Ok(files)
 }
 
-/// The examples of a file that can be trained on, and those that cannot.
+/// The examples of a file that can be trained on; those that cannot go into `left_out`.
 pub(super) fn examples(
     path: &Path,
     form: Form,
     tokens: &ConversationTokens,
     most_tokens: usize,
     most_examples: usize,
-) -> Result<(Vec<TokenizedExample>, Vec<LeftOut>)> {
+    left_out: &mut LeftOutList,
+) -> Result<Vec<TokenizedExample>> {
     let mut groups = HashMap::new();
-    learnable(path, most_examples, |number, row| {
-        let source = row.source.clone().unwrap_or_else(|| format!("line {number}"));
+    learnable(path, most_examples, left_out, |line, row| {
+        let source = row.source.clone().unwrap_or_else(|| format!("line {line}"));
         let sequences = sequences(&conversations_of(row, form)?, tokens, most_tokens)?;
         let next = groups.len();
-        Ok(TokenizedExample { group: *groups.entry(source).or_insert(next), sequences })
+        Ok(TokenizedExample { line, group: *groups.entry(source).or_insert(next), sequences })
     })
 }
 
@@ -125,8 +120,9 @@ pub(super) fn conversations(
     tokens: &ConversationTokens,
     most_tokens: usize,
     most_examples: usize,
-) -> Result<(Vec<Vec<Conversation>>, Vec<LeftOut>)> {
-    learnable(path, most_examples, |_, row| {
+    left_out: &mut LeftOutList,
+) -> Result<Vec<Vec<Conversation>>> {
+    learnable(path, most_examples, left_out, |_, row| {
         let conversations = conversations_of(row, form)?;
         sequences(&conversations, tokens, most_tokens).map(|_| conversations)
     })
@@ -136,9 +132,10 @@ pub(super) fn conversations(
 fn learnable<T>(
     path: &Path,
     most: usize,
-    mut read: impl FnMut(u64, Row) -> std::result::Result<T, String>,
-) -> Result<(Vec<T>, Vec<LeftOut>)> {
-    let (mut kept, mut left_out) = (Vec::new(), Vec::new());
+    left_out: &mut LeftOutList,
+    mut read: impl FnMut(u64, Row) -> Result<T, String>,
+) -> Result<Vec<T>> {
+    let mut kept = Vec::new();
     let mut lines: Lines<serde_json::Value> = Lines::open(path)?;
     while let Some(line) = lines.next_line() {
         let (number, bytes) = line?;
@@ -153,10 +150,10 @@ fn learnable<T>(
         })?;
         match read(number, row) {
             Ok(example) => kept.push(example),
-            Err(reason) => left_out.push(LeftOut { line: number, reason }),
+            Err(reason) => left_out.push(path, number, reason),
         }
     }
-    Ok((kept, left_out))
+    Ok(kept)
 }
 
 fn conversations_of(row: Row, form: Form) -> Result<Vec<Conversation>, String> {

@@ -3,6 +3,9 @@
 mod bundle;
 mod dashboard;
 mod data;
+mod induction;
+mod left_out;
+mod room;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,10 +13,12 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use self::dashboard::Dashboard;
-use self::data::{DataFiles, LeftOut};
+use self::data::DataFiles;
+use self::left_out::LeftOutList;
+use self::room::fit;
 use super::conversation_tokens::ConversationTokens;
 use super::model_files::ModelFiles;
-use crate::cli::{EngineArg, LossArg, TrainArgs, TrainCommand};
+use crate::cli::{EngineArg, LossArg, TaskArg, TrainArgs, TrainCommand};
 use crate::dataset::Form;
 use crate::error::{Error, Result};
 use crate::output::Output;
@@ -22,7 +27,7 @@ use crate::run_dir::{Configuration, RunDir, hash_of_file};
 use crate::settings::Settings;
 use crate::train::{
     Base, Keep, LoraConfig, LoraPlan, Objective, Outcome, PairLoss, PairObjective, Projection, Schedule, TrainData,
-    TrainFiles, TrainPlan, Trainer, TrainingMemory, is_begun, largest_batch, read_adapter,
+    TrainFiles, TrainPlan, Trainer, TrainingMemory, is_begun, read_adapter,
 };
 
 /// The state of a run: configuration, checkpoint, log-probabilities by the reference.
@@ -38,6 +43,9 @@ pub(crate) fn run(command: &TrainCommand, settings: &Settings, output: Output) -
     };
     if form == Form::Sft && (args.loss.is_some() || args.beta.is_some()) {
         return Err(Error::usage("sft has no pairs", "--loss and --beta go with `aloe train dpo`"));
+    }
+    if form == Form::Preference && args.task == TaskArg::Induce {
+        return Err(Error::usage("an inducer is trained by imitation", "--task induce goes with `aloe train sft`"));
     }
     let preset = Preset::resolve(&args.preset, &args.set)?;
     let numbers = with_flags(preset.train.clone(), args);
@@ -55,13 +63,15 @@ pub(crate) fn run(command: &TrainCommand, settings: &Settings, output: Output) -
         let reason = format!("{} holds a run that was begun", args.out.display());
         return Err(Error::usage(reason, "--resume goes on with it; or name another folder"));
     }
-    let files = data::files(&args.data, args.eval.as_deref(), form, &preset, args.seed, &state)?;
-    let data = read(&files, form, &tokens, &base, &numbers, output)?;
+    let files = data::files(args, form, &preset, &state)?;
+    let (data, left_out) = read(&files, form, &tokens, &base, &numbers, output)?;
+    left_out.write(&state)?;
+    left_out.tell(output);
     let mut plan = plan(args, form, &numbers, &base)?;
-    let memory = fit(&mut plan, &data, &base, tokens.available_mib())?;
+    let memory = fit(&mut plan, &data, &base, args.memory, tokens.available_mib())?;
     let (steps, examples) = (plan.steps(data.train.len()), data.train.len());
     if args.dry_run {
-        return tell_plan(args, &plan, &data, &memory, output);
+        return tell_plan(args, &plan, &data, &memory, &left_out, output);
     }
     configuration(args, form, &numbers, &files, &tokens)?.begin(&run.stage(STATE)?, &["checkpoint_every"])?;
     output.note(&format!(
@@ -80,7 +90,7 @@ pub(crate) fn run(command: &TrainCommand, settings: &Settings, output: Output) -
     let mut watch = Dashboard::new(steps, output);
     let outcome = Trainer::open(&base, &plan, &data, &files, args.resume, &mut watch)?.run(&mut watch)?;
     drop(watch);
-    tell_outcome(args, &outcome, output)
+    tell_outcome(args, &outcome, &left_out, output)
 }
 
 fn with_flags(mut numbers: TrainNumbers, args: &TrainArgs) -> TrainNumbers {
@@ -107,33 +117,22 @@ fn read(
     base: &Base,
     numbers: &TrainNumbers,
     output: Output,
-) -> Result<TrainData> {
+) -> Result<(TrainData, LeftOutList)> {
     let _spinner = output.spinner("reading examples");
     let most = numbers.max_tokens.min(base.shape.n_ctx);
-    let (train, left_out) = data::examples(&files.train, form, tokens, most, usize::MAX)?;
-    tell_left_out(&files.train, &left_out, output);
+    let mut left_out = LeftOutList::default();
+    let train = data::examples(&files.train, form, tokens, most, usize::MAX, &mut left_out)?;
     let mut read = TrainData { train, held_out: Vec::new() };
     if let Some(path) = &files.held_out {
-        let (held_out, left_out) = data::examples(path, form, tokens, most, numbers.max_eval_examples)?;
-        tell_left_out(path, &left_out, output);
-        read.held_out = held_out;
+        read.held_out = data::examples(path, form, tokens, most, numbers.max_eval_examples, &mut left_out)?;
     }
     if read.train.is_empty() {
+        left_out.tell(output);
         let reason = format!("no line of {} can be learned from", files.train.display());
         let hint = "sft wants messages, or prompt and completion; dpo wants prompt, chosen and rejected";
         return Err(Error::StageEmpty { stage: "train", reason, hint });
     }
-    Ok(read)
-}
-
-fn tell_left_out(path: &Path, left_out: &[LeftOut], output: Output) {
-    const SHOWN: usize = 20;
-    for LeftOut { line, reason } in left_out.iter().take(SHOWN) {
-        output.warn(&format!("{}:{line} is left out: {reason}", path.display()));
-    }
-    if left_out.len() > SHOWN {
-        output.warn(&format!("{}: {} lines are left out in all", path.display(), left_out.len()));
-    }
+    Ok((read, left_out))
 }
 
 fn plan(args: &TrainArgs, form: Form, numbers: &TrainNumbers, base: &Base) -> Result<TrainPlan> {
@@ -193,22 +192,6 @@ fn plan(args: &TrainArgs, form: Form, numbers: &TrainNumbers, base: &Base) -> Re
     })
 }
 
-/// Keeps activations where the memory is there for them, and refuses what does not fit without them either.
-fn fit(plan: &mut TrainPlan, data: &TrainData, base: &Base, available_mib: u64) -> Result<TrainingMemory> {
-    let (tokens, learned) = largest_batch(plan, data);
-    let mut estimate = None;
-    for keep in [Keep::Activations, Keep::LayerInputs] {
-        let memory = TrainingMemory::estimate(&base.shape, &plan.lora, tokens, learned, keep);
-        plan.keep = keep;
-        if memory.mib() <= available_mib / if keep == Keep::Activations { 2 } else { 1 } {
-            return Ok(memory);
-        }
-        estimate = Some(memory);
-    }
-    let required_mib = estimate.map_or(0, |memory| memory.mib());
-    Err(Error::TrainingTooLarge { required_mib, available_mib, max_tokens: tokens / 2 })
-}
-
 fn configuration(
     args: &TrainArgs,
     form: Form,
@@ -227,7 +210,8 @@ fn configuration(
         }
     }
     let mut numbers = numbers_of(numbers)?;
-    numbers.insert("task".into(), form.as_str().into());
+    let induces = args.task == TaskArg::Induce;
+    numbers.insert("task".into(), if induces { "induce" } else { form.as_str() }.into());
     numbers.insert("loss".into(), format!("{:?}", args.loss.unwrap_or(LossArg::Sigmoid)).to_lowercase().into());
     let version = env!("CARGO_PKG_VERSION").to_owned();
     Ok(Configuration { version, seed: args.seed, numbers, roles: BTreeMap::new(), inputs })
@@ -238,6 +222,7 @@ fn tell_plan(
     plan: &TrainPlan,
     data: &TrainData,
     memory: &TrainingMemory,
+    left_out: &LeftOutList,
     output: Output,
 ) -> Result<()> {
     let steps = plan.steps(data.train.len());
@@ -245,6 +230,7 @@ fn tell_plan(
     if args.json {
         return output.json(&json!({
             "dry_run": true, "steps": steps, "examples": data.train.len(), "held_out": data.held_out.len(),
+            "left_out": left_out.len(),
             "epoch_tokens": tokens, "epoch_tokens_one_by_one": alone, "memory_mib": memory.mib(), "memory": memory,
             "activations_kept": plan.keep == Keep::Activations, "adapter_parameters": plan.lora.len,
         }));
@@ -255,9 +241,9 @@ fn tell_plan(
     Ok(())
 }
 
-fn tell_outcome(args: &TrainArgs, outcome: &Outcome, output: Output) -> Result<()> {
+fn tell_outcome(args: &TrainArgs, outcome: &Outcome, left_out: &LeftOutList, output: Output) -> Result<()> {
     if args.json {
-        output.json(&json!({ "out": args.out, "outcome": outcome }))?;
+        output.json(&json!({ "out": args.out, "left_out": left_out.len(), "outcome": outcome }))?;
     }
     if let (Some(before), Some(after)) = (&outcome.before, &outcome.after) {
         let pairs = match (&before.rewards, &after.rewards) {

@@ -9,13 +9,19 @@ use rayon::prelude::*;
 
 use super::Target;
 use super::base::Base;
+use super::shape::Shape;
 use crate::error::Result;
 use crate::train::ops::{Mat, Onto, exp, max_of, multiply, multiply_into, sum_of, vectorized};
 
 /// Rows of the matrix that are dequantized at a time.
-const PIECE: usize = 4096;
+pub(crate) const PIECE: usize = 4096;
 /// Logits that are kept rather than computed again, in bytes.
 const MOST_KEPT_BYTES: usize = 256 << 20;
+
+/// Whether the logits of so many rows stay in memory.
+pub(crate) fn keeps_logits(rows: usize, shape: &Shape) -> bool {
+    rows * shape.n_vocab * 4 <= MOST_KEPT_BYTES
+}
 
 /// What is known of each row while the vocabulary goes by.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +48,7 @@ impl Head {
     /// `rows` are the batch's rows that stand in `input`, in order.
     pub(super) fn forward(base: &Base, input: Vec<f32>, rows: &[usize], targets: &[Target]) -> Result<Self> {
         let n_vocab = base.shape.n_vocab;
-        let keeps = rows.len() * n_vocab * 4 <= MOST_KEPT_BYTES;
+        let keeps = keeps_logits(rows.len(), &base.shape);
         let mut logits = vec![0.0; rows.len() * if keeps { n_vocab } else { PIECE }];
         let mut known = vec![Row { max: f32::NEG_INFINITY, sum: 0.0, likeliest: 0 }; rows.len()];
         let mut target_logits = vec![0.0; targets.len()];

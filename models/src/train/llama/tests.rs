@@ -50,12 +50,12 @@ fn examples(batch: &Value) -> Vec<TokenizedExample> {
     if batch.get("labels").is_some() {
         let labels = rows(batch, "labels");
         let of = |(ids, labels): (&Vec<i64>, &Vec<i64>)| sequence(ids, |at| labels[at] != -100);
-        return ids.iter().zip(&labels).map(of).map(|s| TokenizedExample { group: 0, sequences: vec![s] }).collect();
+        return ids.iter().zip(&labels).map(of).map(|s| TokenizedExample { line: 0, group: 0, sequences: vec![s] }).collect();
     }
     let mask = rows(batch, "completion_mask");
     let of = |at: usize| sequence(&ids[at], |token| mask[at][token] == 1);
     let pairs = ids.len() / 2;
-    (0..pairs).map(|at| TokenizedExample { group: at, sequences: vec![of(at), of(at + pairs)] }).collect()
+    (0..pairs).map(|at| TokenizedExample { line: 0, group: at, sequences: vec![of(at), of(at + pairs)] }).collect()
 }
 
 /// Norm of the difference over the norm.
@@ -140,7 +140,7 @@ fn branching() -> Vec<TokenizedExample> {
         let learned = (0..tokens.len()).map(|at| at + 8 >= tokens.len()).collect();
         Sequence { tokens, learned }
     };
-    (0..12).map(|group| TokenizedExample { group, sequences: vec![one(), one()] }).collect()
+    (0..12).map(|group| TokenizedExample { line: 0, group, sequences: vec![one(), one()] }).collect()
 }
 
 #[test]
