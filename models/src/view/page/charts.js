@@ -3,20 +3,12 @@
   const { el, svg } = aloe;
   const WIDTH = 680, HEIGHT = 250, LEFT = 48, RIGHT = 14, TOP = 12, BOTTOM = 40;
 
-  const steps = (most, wanted) => {
-    if (!(most > 0)) return [0, 1];
-    const rough = most / wanted;
+  const steps = (least, most, wanted) => {
+    if (!(most > least)) return [least, least + 1];
+    const rough = (most - least) / wanted;
     const power = 10 ** Math.floor(Math.log10(rough));
     const step = [1, 2, 2.5, 5, 10].map((part) => part * power).find((part) => part >= rough);
-    return Array.from({ length: Math.ceil(most / step - 1e-9) + 1 }, (_, at) => Number((at * step).toPrecision(6)));
-  };
-
-  // Ticks from below the least to above the most, for figures that do not begin at zero.
-  const between = (least, most, wanted) => {
-    const room = most - least || Math.abs(most) || 1;
-    const step = steps(room, wanted)[1];
-    const first = Math.floor(least / step + 1e-9), last = Math.max(Math.ceil(most / step - 1e-9), first + 1);
-    return Array.from({ length: last - first + 1 }, (_, at) => Number(((first + at) * step).toPrecision(6)));
+    return Array.from({ length: Math.ceil((most - least) / step - 1e-9) + 1 }, (_, at) => Number((least + at * step).toPrecision(6)));
   };
 
   const numbers = (columns, rows) =>
@@ -25,25 +17,29 @@
         el("thead", {}, el("tr", {}, columns.map((column) => el("th", { scope: "col" }, column)))),
         el("tbody", {}, rows.map((row) => el("tr", {}, row.map((cell) => el("td", {}, String(cell)))))))));
 
-  // series: [{ name, kind, points: [[x, y], ...] }], kind being a class of the style sheet; `fit` lets the axis begin where
-  // the figures do, and `shown` writes them.
-  aloe.lines = ({ title, x, y, series, most, fit, shown = aloe.count }) => {
+  // series: [{ name, kind, points: [[x, y], ...], band: [[x, low, high], ...] }], kind being a class of the style sheet.
+  // Axes begin at 0, or at `from` and `least`; `digits` are those of values; without `named`, what stands beside it names them.
+  aloe.lines = ({ title, x, y, series, most, least = 0, from = 0, digits, named = true }) => {
+    const told = (value) => (digits === undefined ? aloe.count(value) : aloe.decimal(value, digits));
     const points = series.flatMap((line) => line.points);
-    const across = steps(Math.max(...points.map((point) => point[0]), 0), 6);
-    const heights = points.map((point) => point[1]);
-    const up = fit ? between(Math.min(...heights), Math.max(...heights), 4) : steps(most || Math.max(...heights, 0), 4);
-    const right = across.at(-1), bottom = up[0], top = up.at(-1);
-    const px = (value) => LEFT + (value / right) * (WIDTH - LEFT - RIGHT);
-    const py = (value) => HEIGHT - BOTTOM - ((value - bottom) / (top - bottom)) * (HEIGHT - TOP - BOTTOM);
+    const last = Math.max(...points.map((point) => point[0]), 0);
+    // Turns and the like are few and whole: each has its own mark.
+    const across = from > 0 && last - from <= 12 ? Array.from({ length: Math.max(last - from, 1) + 1 }, (_, at) => from + at) : steps(from, last, 6);
+    const up = steps(least, most || Math.max(...points.map((point) => point[1]), 0), 4);
+    const right = across.at(-1), top = up.at(-1);
+    const px = (value) => LEFT + ((value - from) / (right - from)) * (WIDTH - LEFT - RIGHT);
+    const py = (value) => HEIGHT - BOTTOM - ((value - least) / (top - least)) * (HEIGHT - TOP - BOTTOM);
+    const edge = (line) => line.band.map(([at, low]) => [at, low]).concat(line.band.map(([at, , high]) => [at, high]).reverse());
     const readout = el("output", { class: "readout" });
     const cross = svg("line", { class: "cross", y1: TOP, y2: HEIGHT - BOTTOM, visibility: "hidden" });
     const drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": title },
       up.map((value) => [
         svg("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: py(value), y2: py(value) }),
-        svg("text", { class: "tick", x: LEFT - 8, y: py(value) + 4, "text-anchor": "end" }, shown(value)),
+        svg("text", { class: "tick", x: LEFT - 8, y: py(value) + 4, "text-anchor": "end" }, aloe.count(value)),
       ]),
       across.map((value) => svg("text", { class: "tick", x: px(value), y: HEIGHT - BOTTOM + 17, "text-anchor": "middle" }, aloe.count(value))),
       svg("text", { class: "axis", x: (LEFT + WIDTH - RIGHT) / 2, y: HEIGHT - 5, "text-anchor": "middle" }, x),
+      series.map((line) => line.band && svg("polygon", { class: `band ${line.kind}`, points: edge(line).map((point) => `${px(point[0])},${py(point[1])}`).join(" ") })),
       cross,
       series.map((line) => [
         svg("polyline", { class: `line ${line.kind}`, points: line.points.map((point) => `${px(point[0])},${py(point[1])}`).join(" ") }),
@@ -51,19 +47,19 @@
       ]));
     drawing.addEventListener("pointermove", (event) => {
       const box = drawing.getBoundingClientRect();
-      const at = (((event.clientX - box.left) / box.width) * WIDTH - LEFT) / (WIDTH - LEFT - RIGHT) * right;
+      const at = (((event.clientX - box.left) / box.width) * WIDTH - LEFT) / (WIDTH - LEFT - RIGHT) * (right - from) + from;
       const near = (line) => line.points.reduce((best, point) => (Math.abs(point[0] - at) < Math.abs(best[0] - at) ? point : best), line.points[0]);
-      const found = series.filter((line) => line.points.length > 0).map((line) => [line, near(line)]);
-      if (!found.length) return;
-      cross.setAttribute("x1", px(found[0][1][0]));
-      cross.setAttribute("x2", px(found[0][1][0]));
+      const shown = series.filter((line) => line.points.length > 0).map((line) => [line, near(line)]);
+      if (!shown.length) return;
+      cross.setAttribute("x1", px(shown[0][1][0]));
+      cross.setAttribute("x2", px(shown[0][1][0]));
       cross.setAttribute("visibility", "visible");
-      readout.textContent = found.map(([line, point]) => `${line.name}: ${shown(point[1])} at ${aloe.count(point[0])}`).join("  ·  ");
+      readout.textContent = shown.map(([line, point]) => `${line.name}: ${told(point[1])} at ${aloe.count(point[0])}`).join("  ·  ");
     });
     drawing.addEventListener("pointerleave", () => { cross.setAttribute("visibility", "hidden"); readout.textContent = ""; });
     const legend = el("figcaption", {}, el("strong", {}, title), el("span", { class: "unit" }, y),
-      series.length > 1 && series.map((line) => el("span", { class: `legend ${line.kind}` }, line.name)), readout);
-    const rows = series.flatMap((line) => line.points.map((point) => [line.name, aloe.count(point[0]), shown(point[1])]));
+      named && series.length > 1 && series.map((line) => el("span", { class: `legend ${line.kind}` }, line.name)), readout);
+    const rows = series.flatMap((line) => line.points.map((point) => [line.name, aloe.count(point[0]), told(point[1])]));
     return el("figure", { class: "chart" }, legend, drawing, numbers(["line", x, y], rows));
   };
 
