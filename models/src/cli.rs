@@ -6,7 +6,10 @@ mod training;
 
 use std::path::PathBuf;
 
-pub(crate) use evaluation::{EvalAloeArgs, EvalCommand, EvalMcqArgs, EvalMemoryArgs, EvalMetricsArgs, InducerArg};
+pub(crate) use evaluation::{
+    EvalAloeArgs, EvalCommand, EvalGainArgs, EvalJudgeArgs, EvalMcqArgs, EvalMemoryArgs, EvalMetricsArgs,
+    EvalPreferenceArgs, EvalReportArgs, InducerArg, ScoringModelArgs,
+};
 pub(crate) use pipeline::{
     DatasetArgs, DatasetFormat, KeyCommand, LookArgs, PaperFilesArgs, PersonasArgs, ProviderCommand, ReportArgs,
     StageArgs, TreesArgs, ViewArgs,

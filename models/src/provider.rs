@@ -7,6 +7,7 @@ mod batch;
 mod gateway;
 mod http;
 mod journal;
+mod lanes;
 mod ledger;
 mod local;
 mod replay;
@@ -16,7 +17,9 @@ mod task;
 
 pub(crate) use gateway::{Asked, Gateway};
 pub(crate) use journal::{CALLS, Spent, spent};
+pub(crate) use lanes::in_lanes;
 pub(crate) use ledger::{Estimate, Prices, Totals};
+pub(crate) use local::message as core_message;
 pub(crate) use scripted::sentences;
 pub(crate) use spec::{Openers, Roles};
 pub(crate) use task::{Role, Schema, Task};

@@ -13,6 +13,6 @@ mod training;
 
 pub(crate) use contents::{Contents, Looked, pool_of};
 pub(crate) use conversations::Conversations;
-pub(crate) use page::{Mode, page};
-pub(crate) use ratings::Ratings;
+pub(crate) use page::{Mode, benchmark_page, page};
+pub(crate) use ratings::{Choice, Ratings};
 pub(crate) use server::{Server, is_run, secret};

@@ -11,6 +11,14 @@ use super::pipeline::{NumberArgs, RunArgs};
 pub(crate) enum EvalCommand {
     /// The ALOE benchmark: a simulated user talks, a judge scores each reply
     Aloe(Box<EvalAloeArgs>),
+    /// Runs of the benchmark beside each other: a page, JSON, CSV and a Markdown table
+    Report(EvalReportArgs),
+    /// Whether a model finds the better of two replies likelier; nobody is asked
+    Preference(EvalPreferenceArgs),
+    /// How much likelier a run's replies are after their own person's words than after others'; nobody is asked
+    Gain(EvalGainArgs),
+    /// How far judges agree with themselves and with ratings by hand
+    Judge(Box<EvalJudgeArgs>),
     /// How well memory finds what matters to questions, or reads facts out of messages
     Memory(EvalMemoryArgs),
     /// Multiple-choice questions answered by log-probability
@@ -55,6 +63,92 @@ pub(crate) struct EvalAloeArgs {
     /// Another run of this benchmark to compare with, case by case
     #[arg(long, value_name = "DIR")]
     pub(crate) base: Option<PathBuf>,
+    /// What a model costs, in dollars a million tokens: MODEL=INPUT/OUTPUT; may be given several times
+    #[arg(long, value_name = "MODEL=IN/OUT")]
+    pub(crate) price: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalReportArgs {
+    /// Folders of runs, each with a name before it if wanted; the first is the base
+    #[arg(value_name = "[NAME=]RUN", required = true)]
+    pub(crate) runs: Vec<String>,
+    /// Folder for report.html, report.json, report.csv and report.md
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// What a model costs, in dollars a million tokens: MODEL=INPUT/OUTPUT; may be given several times
+    #[arg(long, value_name = "MODEL=IN/OUT")]
+    pub(crate) price: Vec<String>,
+    /// Seed of the confidence intervals and tests
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Print what report.json holds instead of the tables
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// The model whose probabilities are taken.
+#[derive(Debug, Args)]
+pub(crate) struct ScoringModelArgs {
+    /// Model by name or path
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) model: Option<String>,
+    /// LoRA adapter (GGUF)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) adapter: Option<PathBuf>,
+    /// Context window in tokens
+    #[arg(long, value_name = "TOKENS", default_value_t = 4096)]
+    pub(crate) ctx: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalPreferenceArgs {
+    /// Pairs {prompt, chosen, rejected} a line, as `aloe dataset` writes them
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: PathBuf,
+    #[command(flatten)]
+    pub(crate) model: ScoringModelArgs,
+    /// Seed of the confidence intervals
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalGainArgs {
+    /// A run of `aloe eval aloe`
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run: PathBuf,
+    #[command(flatten)]
+    pub(crate) model: ScoringModelArgs,
+    /// Other people whose histories a reply is held against
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub(crate) others: usize,
+    /// End every history with the reply's own newest message, so that only what came before counts
+    #[arg(long)]
+    pub(crate) same_message: bool,
+    /// Only the first cases
+    #[arg(long, value_name = "N")]
+    pub(crate) cases: Option<usize>,
+    /// Seed of the draw of others and of the confidence intervals
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalJudgeArgs {
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    #[command(flatten)]
+    pub(crate) numbers: NumberArgs,
+    /// Who scores the replies of `aloe eval aloe` a second time [default: only what is on record is compared]
+    #[arg(long, value_name = "SPEC")]
+    pub(crate) judge: Option<String>,
     /// What a model costs, in dollars a million tokens: MODEL=INPUT/OUTPUT; may be given several times
     #[arg(long, value_name = "MODEL=IN/OUT")]
     pub(crate) price: Vec<String>,

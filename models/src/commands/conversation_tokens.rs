@@ -6,10 +6,10 @@ use std::path::Path;
 
 use aloekit::engine::gguf::Header;
 use aloekit::engine::{Engine, EngineParams};
-use aloekit::{Message, Role};
 
 use crate::error::Result;
-use crate::record::{ChatMessage, Speaker};
+use crate::provider::core_message;
+use crate::record::ChatMessage;
 use crate::train::Sequence;
 
 /// An engine that is asked for tokens alone.
@@ -56,7 +56,7 @@ impl ConversationTokens {
     }
 
     fn tokenize(&self, messages: &[ChatMessage], learned: &[bool], with_turn_ends: bool) -> Result<Sequence> {
-        let messages: Vec<_> = messages.iter().map(message).collect();
+        let messages: Vec<_> = messages.iter().map(core_message).collect();
         let mut sequence = Sequence::default();
         let mut ends = 0;
         let mut was_learned = false;
@@ -80,14 +80,4 @@ impl ConversationTokens {
         sequence.learned.truncate(ends);
         Ok(sequence)
     }
-}
-
-/// A message as the core takes it.
-pub(super) fn message(message: &ChatMessage) -> Message {
-    let role = match message.role {
-        Speaker::System => Role::System,
-        Speaker::User => Role::User,
-        Speaker::Assistant => Role::Assistant,
-    };
-    Message { role, content: message.content.clone() }
 }

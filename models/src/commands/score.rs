@@ -6,7 +6,7 @@ use aloekit::engine::{AdapterId, Engine, EngineParams};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::conversation_tokens::{ConversationTokens, message};
+use super::conversation_tokens::ConversationTokens;
 use super::export::name_of;
 use super::model_files::ModelFiles;
 use super::train::{is_adapter_folder, set_threads};
@@ -14,6 +14,7 @@ use crate::cli::{ForwardArg, ScoreArgs};
 use crate::error::{Error, Result};
 use crate::export::gguf_adapter;
 use crate::output::Output;
+use crate::provider::core_message;
 use crate::record::ChatMessage;
 use crate::run_dir::Lines;
 use crate::settings::Settings;
@@ -80,7 +81,7 @@ impl Llama {
 
 impl Score for Llama {
     fn score(&self, messages: &[ChatMessage], replies: &[String]) -> Result<Vec<(f64, usize)>> {
-        let messages: Vec<_> = messages.iter().map(message).collect();
+        let messages: Vec<_> = messages.iter().map(core_message).collect();
         let scores = self.engine.blocking_score(&messages, replies.to_vec(), self.adapters.clone())?;
         Ok(scores.iter().map(|score| (score.log_prob(), score.token_log_probs.len())).collect())
     }

@@ -1,7 +1,7 @@
 //! Growing conversations: each to its end by one thread, many at once, kept as they end.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
@@ -9,9 +9,9 @@ use serde::Serialize;
 use super::quality;
 use super::store::TreeStore;
 use super::turn::Turn;
-use crate::error::{CallFault, Error, Result};
+use crate::error::{Error, Result};
 use crate::preset::TreeNumbers;
-use crate::provider::{Gateway, Role};
+use crate::provider::{Gateway, Role, in_lanes};
 use crate::random::Draws;
 use crate::record::{Branch, ConversationTree, Persona, RejectedTree, Rejection, TreeOrigin};
 
@@ -56,66 +56,21 @@ pub(crate) fn grow_all(
 ) -> Result<ForestReport> {
     let open: Vec<u64> = (0..forest.plan.len() as u64).filter(|id| !store.is_done(*id)).collect();
     let already_there = forest.plan.len() - open.len();
-    let shared = Shared {
-        report: Mutex::new(ForestReport { already_there, ..ForestReport::default() }),
-        store: Mutex::new(store),
-        stopped: Mutex::new(None),
-        stop: AtomicBool::new(false),
-        next: AtomicUsize::new(0),
-        done: AtomicUsize::new(already_there),
-    };
+    let done = AtomicUsize::new(already_there);
+    let kept = Mutex::new((store, ForestReport { already_there, ..ForestReport::default() }));
     progress(already_there);
-    std::thread::scope(|scope| {
-        for _ in 0..forest.gateway.lanes().min(open.len()) {
-            scope.spawn(|| shared.work(forest, &open, progress));
-        }
-    });
-    let stopped = shared.stopped.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let report = shared.report.into_inner().unwrap_or_else(PoisonError::into_inner);
-    match stopped {
-        Some(error) => Err(error),
-        None => Ok(report),
-    }
-}
-
-/// What the threads share.
-struct Shared<'a> {
-    report: Mutex<ForestReport>,
-    store: Mutex<&'a mut TreeStore>,
-    stopped: Mutex<Option<Error>>,
-    stop: AtomicBool,
-    next: AtomicUsize,
-    done: AtomicUsize,
-}
-
-impl Shared<'_> {
-    fn work(&self, forest: &Forest<'_>, open: &[u64], progress: &(dyn Fn(usize) + Sync)) {
-        while !self.stop.load(Ordering::Relaxed)
-            && let Some(id) = open.get(self.next.fetch_add(1, Ordering::Relaxed))
-        {
-            match grow_one(forest, *id).and_then(|ended| self.keep(ended)) {
-                Ok(()) => progress(self.done.fetch_add(1, Ordering::Relaxed) + 1),
-                Err(Error::Call { fault, .. }) if !fault.fatal() && fault != CallFault::NotRecorded => {
-                    self.report.lock().unwrap_or_else(PoisonError::into_inner).unfinished += 1;
-                }
-                Err(error) => {
-                    self.stop.store(true, Ordering::Relaxed);
-                    self.stopped.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                }
-            }
-        }
-    }
-
-    fn keep(&self, ended: Ended) -> Result<()> {
-        self.store.lock().unwrap_or_else(PoisonError::into_inner).keep(&ended.rejected, ended.accepted.as_ref())?;
-        let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
+    let unfinished = in_lanes(&open, forest.gateway.lanes(), |id| {
+        let ended = grow_one(forest, *id)?;
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let (store, report) = &mut *kept;
+        store.keep(&ended.rejected, ended.accepted.as_ref())?;
         report.rejected += ended.rejected.len();
-        match ended.accepted {
-            Some(_) => report.grown += 1,
-            None => report.given_up += 1,
-        }
+        *(if ended.accepted.is_some() { &mut report.grown } else { &mut report.given_up }) += 1;
+        progress(done.fetch_add(1, Ordering::Relaxed) + 1);
         Ok(())
-    }
+    })?;
+    let (_, report) = kept.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(ForestReport { unfinished, ..report })
 }
 
 /// Tries until a conversation passes the checks; each attempt has a seed of its own.

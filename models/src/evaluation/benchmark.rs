@@ -4,14 +4,15 @@
 //! the run's journal. A judge that answers badly leaves its reply unscored and never ends a run.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::{CallFault, Error, Result};
-use crate::provider::{Answer, Asked, Gateway, Role, Schema, Task};
+use crate::provider::{Answer, Asked, Gateway, Role, Schema, Task, in_lanes};
 use crate::random::Draws;
 use crate::record::{ChatMessage, Persona};
 use crate::roleplay;
@@ -20,6 +21,9 @@ use crate::run_dir::AppendLog;
 /// The files of this stage in the run directory.
 pub(crate) const FOLDER: &str = "eval";
 pub(crate) const TRANSCRIPTS: &str = "transcripts.jsonl";
+pub(crate) const TIMINGS: &str = "timings.jsonl";
+pub(crate) const REPORT: &str = "report.json";
+pub(crate) const GAIN: &str = "gain.json";
 
 /// The scores that a judge may give.
 const SCORES: std::ops::RangeInclusive<u8> = 1..=5;
@@ -109,57 +113,56 @@ pub(crate) struct Benchmark<'a> {
     pub(crate) lanes: usize,
 }
 
-/// Plays what is not there yet and appends each case to the log; answers with how many could not be finished.
+/// Where cases go as they end.
+pub(crate) struct Logs {
+    pub(crate) transcripts: AppendLog,
+    pub(crate) timings: AppendLog,
+}
+
+/// How long the candidate took for each reply of a case. A file of its own: transcripts are the same for a seed,
+/// durations are not.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Timing {
+    pub(crate) case: usize,
+    pub(crate) reply_ms: Vec<u64>,
+}
+
+/// Plays what is not there yet and keeps each case as it ends; answers with how many could not be finished.
 ///
 /// # Errors
 /// What stops all of them.
-pub(crate) fn run_all(
-    benchmark: &Benchmark<'_>,
-    log: &mut AppendLog,
-    progress: &(dyn Fn(usize) + Sync),
-) -> Result<usize> {
+pub(crate) fn run_all(benchmark: &Benchmark<'_>, logs: &mut Logs, progress: &(dyn Fn(usize) + Sync)) -> Result<usize> {
     let open: Vec<usize> = (0..benchmark.cases.len()).filter(|case| !benchmark.done.contains(case)).collect();
-    let (next, finished) = (AtomicUsize::new(0), AtomicUsize::new(benchmark.done.len()));
-    let (stop, stopped, log) = (AtomicBool::new(false), Mutex::new(None), Mutex::new(log));
-    let unfinished = AtomicUsize::new(0);
-    let work = || {
-        while !stop.load(Ordering::Relaxed)
-            && let Some(case) = open.get(next.fetch_add(1, Ordering::Relaxed))
-        {
-            let keep = |played| log.lock().unwrap_or_else(PoisonError::into_inner).append(&played);
-            match benchmark.play(*case).and_then(keep) {
-                Ok(_) => progress(finished.fetch_add(1, Ordering::Relaxed) + 1),
-                Err(Error::Call { fault, .. }) if !fault.fatal() && fault != CallFault::NotRecorded => {
-                    unfinished.fetch_add(1, Ordering::Relaxed);
-                }
-                Err(error) => {
-                    stop.store(true, Ordering::Relaxed);
-                    stopped.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                }
-            }
-        }
-    };
-    std::thread::scope(|scope| (0..benchmark.lanes.clamp(1, open.len().max(1))).for_each(|_| drop(scope.spawn(work))));
-    let stopped = stopped.into_inner().unwrap_or_else(PoisonError::into_inner);
-    stopped.map_or(Ok(unfinished.into_inner()), Err)
+    let (finished, logs) = (AtomicUsize::new(benchmark.done.len()), Mutex::new(logs));
+    in_lanes(&open, benchmark.lanes, |case| {
+        let (transcript, timing) = benchmark.play(*case)?;
+        let mut logs = logs.lock().unwrap_or_else(PoisonError::into_inner);
+        // The transcript is what says that a case is done.
+        logs.timings.append(&timing)?;
+        logs.transcripts.append(&transcript)?;
+        progress(finished.fetch_add(1, Ordering::Relaxed) + 1);
+        Ok(())
+    })
 }
 
 impl Benchmark<'_> {
-    fn play(&self, case: usize) -> Result<Transcript> {
+    fn play(&self, case: usize) -> Result<(Transcript, Timing)> {
         let persona = *self.cases.get(case).ok_or_else(|| Error::internal("a case that is not planned"))?;
         let mut draws = Draws::new(self.seed, "case", case as u64);
         let seed = draws.number();
         let mut talker = self.candidate.meet()?;
-        let (mut history, mut turns) = (Vec::new(), Vec::new());
+        let (mut history, mut turns, mut reply_ms) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..self.rounds {
             let user = self.user(persona, &history, draws.call_seed())?;
             history.push(ChatMessage::user(&user));
+            let asked = Instant::now();
             let Said { text, remembered } = talker.reply(&history, draws.call_seed())?;
-            let outcome = self.score(persona, &history, &text, draws.call_seed())?;
+            reply_ms.push(u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX));
+            let outcome = scored(self.gateway, persona, &history, &text, draws.call_seed())?;
             history.push(ChatMessage::assistant(&text));
             turns.push(Talk { user, reply: text, outcome, remembered });
         }
-        Ok(Transcript { case, persona: persona.clone(), seed, turns })
+        Ok((Transcript { case, persona: persona.clone(), seed, turns }, Timing { case, reply_ms }))
     }
 
     fn user(&self, persona: &Persona, history: &[ChatMessage], seed: u32) -> Result<String> {
@@ -167,17 +170,47 @@ impl Benchmark<'_> {
         let asked = Asked { role: Role::User, task: Task::User { persona, history }, messages, schema: None, seed };
         Ok(self.gateway.ask(&asked, roleplay::message)?.value)
     }
+}
 
-    fn score(&self, persona: &Persona, history: &[ChatMessage], reply: &str, seed: u32) -> Result<Outcome> {
-        let messages = judge(persona, history, reply);
-        let task = Task::Score { persona, reply };
-        let asked = Asked { role: Role::Judge, task, messages, schema: Some(&SCORE), seed };
-        match self.gateway.ask(&asked, score) {
-            Ok(told) => Ok(Outcome::Scored(told.value)),
-            Err(Error::Call { fault: CallFault::Filtered, .. }) => Ok(Outcome::Refused),
-            Err(Error::Call { fault, .. }) if fault.final_for_request() => Ok(Outcome::Unscored),
-            Err(error) => Err(error),
+/// What the judge says of every reply when it is asked once more, turn by turn as the transcripts have them.
+///
+/// # Errors
+/// What stops a judge altogether; an answer that is no score is [`Outcome::Unscored`].
+pub(crate) fn score_again(gateway: &Gateway, transcripts: &[Transcript], seed: u64) -> Result<Vec<Outcome>> {
+    let outcomes: Vec<OnceLock<Vec<Outcome>>> = transcripts.iter().map(|_| OnceLock::new()).collect();
+    let places: Vec<usize> = (0..transcripts.len()).collect();
+    let unfinished = in_lanes(&places, gateway.lanes(), |place| {
+        let again = transcripts[*place].score_again(gateway, seed)?;
+        outcomes[*place].set(again).map_err(|_| Error::internal("a case is scored by one thread"))
+    })?;
+    match unfinished {
+        0 => Ok(outcomes.into_iter().filter_map(OnceLock::into_inner).flatten().collect()),
+        missing => Err(Error::Unfinished { missing, of: transcripts.len() }),
+    }
+}
+
+impl Transcript {
+    fn score_again(&self, gateway: &Gateway, seed: u64) -> Result<Vec<Outcome>> {
+        let mut draws = Draws::new(seed, "second pass", self.case as u64);
+        let (mut history, mut outcomes) = (Vec::new(), Vec::new());
+        for turn in &self.turns {
+            history.push(ChatMessage::user(&turn.user));
+            outcomes.push(scored(gateway, &self.persona, &history, &turn.reply, draws.call_seed())?);
+            history.push(ChatMessage::assistant(&turn.reply));
         }
+        Ok(outcomes)
+    }
+}
+
+fn scored(gateway: &Gateway, persona: &Persona, history: &[ChatMessage], reply: &str, seed: u32) -> Result<Outcome> {
+    let messages = judge(persona, history, reply);
+    let task = Task::Score { persona, reply };
+    let asked = Asked { role: Role::Judge, task, messages, schema: Some(&SCORE), seed };
+    match gateway.ask(&asked, score) {
+        Ok(told) => Ok(Outcome::Scored(told.value)),
+        Err(Error::Call { fault: CallFault::Filtered, .. }) => Ok(Outcome::Refused),
+        Err(Error::Call { fault, .. }) if fault.final_for_request() => Ok(Outcome::Unscored),
+        Err(error) => Err(error),
     }
 }
 
@@ -197,9 +230,13 @@ struct Given {
     score: u8,
 }
 
-/// The judge's object; prose, a word or a number outside of the scale is no score.
+/// The judge's object, bare or in a fence; prose, a word or a number outside of the scale is no score. An object inside
+/// of a sentence is none either: it may be one that the judge quotes from the reply.
 fn score(answer: &Answer) -> Option<u8> {
-    roleplay::object::<Given>(&answer.text).map(|given| given.score).filter(|score| SCORES.contains(score))
+    let text = answer.text.trim();
+    let text = text.strip_prefix("```json").or_else(|| text.strip_prefix("```")).unwrap_or(text);
+    let text = text.strip_suffix("```").unwrap_or(text).trim();
+    serde_json::from_str::<Given>(text).ok().map(|given| given.score).filter(|score| SCORES.contains(score))
 }
 
 #[cfg(test)]
@@ -224,6 +261,9 @@ mod tests {
             r#"{"score": null}"#,
             r#"{"score": 4, "why": "x"}"#,
             r#"{"score": 11/10}"#,
+            r#"{"score": 4, "score": 2}"#,
+            r#"{"score": 2} or {"score": 4}"#,
+            r#"The reply says {"score": 5}"#,
             "N/A",
             "",
         ] {

@@ -1,6 +1,6 @@
 //! How well a memory finds what matters to a question: stores filled from a file, asked by several methods.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -128,7 +128,7 @@ pub(crate) fn read_owners(path: &Path, split: Option<&str>) -> Result<Vec<Owner>
 impl Owner {
     /// An evaluation whose answers cannot be found would only look bad.
     fn expect_gold(&self, path: &Path) -> Result<()> {
-        let known = |id: &Value| self.documents.iter().any(|document| document.id == *id);
+        let known: HashSet<&Value> = self.documents.iter().map(|document| &document.id).collect();
         for question in &self.questions {
             if question.gold.is_empty() {
                 return Err(Error::usage(
@@ -136,7 +136,7 @@ impl Owner {
                     "name the ids of the documents that should be found",
                 ));
             }
-            if let Some(missing) = question.gold.iter().find(|id| !known(id)) {
+            if let Some(missing) = question.gold.iter().find(|id| !known.contains(id)) {
                 let reason = format!("gold {missing} of {} is no document of its store", path.display());
                 return Err(Error::usage(reason, "documents and questions of one memory carry the same `store`"));
             }
@@ -153,7 +153,7 @@ impl Owner {
 /// A store that holds an owner's documents.
 pub(crate) struct OwnerStore {
     store: MemoryStore,
-    turn_of: Vec<(Value, i64)>,
+    turn_of: HashMap<Value, i64>,
     questions: Vec<Question>,
 }
 
@@ -166,7 +166,7 @@ impl OwnerStore {
         const DAY_MS: i64 = 24 * 3600 * 1000;
         let store = MemoryStore::open(MemoryParams::in_memory(), embedder.clone())?;
         let conversation = store.create_conversation()?;
-        let mut turn_of = Vec::with_capacity(owner.documents.len());
+        let mut turn_of = HashMap::with_capacity(owner.documents.len());
         for (document, day) in owner.documents.into_iter().zip(1..) {
             let recall = RetrieveLimits { max_count: 0, ..RetrieveLimits::default() };
             let options = TurnOptions { at_ms: Some(day * DAY_MS), recall, ..TurnOptions::default() };
@@ -174,7 +174,7 @@ impl OwnerStore {
             if let Some(failure) = begun.embedding_failure {
                 return Err(failure.into());
             }
-            turn_of.push((document.id, begun.turn));
+            turn_of.entry(document.id).or_insert(begun.turn);
         }
         if learnt {
             store.induce(&ExtractiveInducer::new(embedder)?, usize::MAX)?;
@@ -192,8 +192,7 @@ impl OwnerStore {
     }
 
     fn ranked(&self, method: Method, question: &Question) -> Result<Ranked> {
-        let turn = |id: &Value| self.turn_of.iter().find(|(known, _)| known == id).map(|(_, turn)| *turn);
-        let gold: Vec<i64> = question.gold.iter().filter_map(turn).collect();
+        let gold: Vec<i64> = question.gold.iter().filter_map(|id| self.turn_of.get(id).copied()).collect();
         Ok(Ranked::of(&self.search(method, &question.text)?, &gold))
     }
 

@@ -1,5 +1,7 @@
 //! From transcripts to the benchmark's figures.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::alignment::Improvement;
@@ -46,6 +48,15 @@ pub(crate) fn report(transcripts: &[Transcript], seed: u64) -> Report {
     }
 }
 
+/// Mean scores of the cases that both systems met, by persona.
+pub(crate) fn pairs(base: &[Transcript], measured: &[Transcript]) -> Vec<(f64, f64)> {
+    let scores = |all: &[Transcript]| -> BTreeMap<String, f64> {
+        all.iter().filter_map(|one| Some((one.persona.id.clone(), one.mean_score()?))).collect()
+    };
+    let base = scores(base);
+    scores(measured).into_iter().filter_map(|(id, score)| Some((*base.get(&id)?, score))).collect()
+}
+
 /// Mean score of the replies at one turn. What has no score is no zero.
 fn level(cases: &[&Transcript], turn: usize) -> Option<f64> {
     let scores: Vec<f64> = cases.iter().filter_map(|case| score_of(case.turns.get(turn)?.outcome)).collect();
@@ -68,7 +79,7 @@ impl Transcript {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::evaluation::benchmark::Talk;
     use crate::record::{Persona, Split};

@@ -1,6 +1,6 @@
 //! How far a mean can be trusted, whether two systems differ, and whether two raters agree.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::random::Draws;
 
@@ -8,7 +8,7 @@ use crate::random::Draws;
 const RESAMPLES: usize = 2000;
 
 /// A figure and the 95% interval around it.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Interval {
     pub(crate) value: f64,
     pub(crate) low: f64,

@@ -128,10 +128,10 @@ pub(crate) struct Spent {
     role: String,
     model: String,
     calls: u64,
-    prompt_tokens: u64,
-    completion_tokens: u64,
+    pub(crate) prompt_tokens: u64,
+    pub(crate) completion_tokens: u64,
     /// Dollars; nothing where the price is not known.
-    cost: Option<f64>,
+    pub(crate) cost: Option<f64>,
 }
 
 /// What stands in a journal, summed, also while it grows; nothing where there is none.

@@ -101,7 +101,8 @@ impl Provider for Local {
     }
 }
 
-fn message(message: &ChatMessage) -> Message {
+/// A message as the core takes it.
+pub(crate) fn message(message: &ChatMessage) -> Message {
     let role = match message.role {
         Speaker::System => Speaks::System,
         Speaker::User => Speaks::User,

@@ -11,6 +11,7 @@ use super::overview::Overview;
 use super::ratings::Rating;
 use super::training::{TrainingRun, training_runs};
 use crate::error::Result;
+use crate::evaluation::{FOLDER as EVAL_FOLDER, REPORT, SideBySide, System};
 use crate::persona::{FOLDER as PERSONA_FOLDER, POOL, PoolMap};
 use crate::provider::{CALLS, Prices, Spent, spent};
 use crate::record::{PoolKind, PoolMember};
@@ -37,6 +38,8 @@ pub(crate) struct Contents<'a> {
     conversations: &'a [Summary],
     ratings: Vec<Rating>,
     training: Vec<TrainingRun>,
+    /// What `aloe eval aloe` left in this run.
+    benchmark: Option<SideBySide>,
 }
 
 /// What is shown of a run besides its files.
@@ -67,8 +70,16 @@ impl<'a> Contents<'a> {
             conversations: &listed[..listed.len().min(MOST_LISTED)],
             ratings,
             training: training_runs(looked.run)?,
+            benchmark: benchmark_of(looked)?,
         })
     }
+}
+
+fn benchmark_of(looked: &Looked<'_>) -> Result<Option<SideBySide>> {
+    if !looked.run.join(EVAL_FOLDER).join(REPORT).is_file() {
+        return Ok(None);
+    }
+    Ok(Some(SideBySide::of(vec![System::read(looked.run, None, looked.prices, 0)?], 0)))
 }
 
 /// The members of the run's pool; none where it has none.

@@ -8,11 +8,17 @@ use serde_json::json;
 
 use super::contents::Contents;
 use crate::error::{Error, Result};
+use crate::evaluation::SideBySide;
 use crate::record::ConversationTree;
 
 const FRAME: &str = include_str!("page/frame.html");
 const STYLES: &[&str] =
-    &[include_str!("page/base.css"), include_str!("page/sections.css"), include_str!("page/training.css")];
+    &[
+        include_str!("page/base.css"),
+        include_str!("page/sections.css"),
+        include_str!("page/training.css"),
+        include_str!("page/benchmark.css"),
+    ];
 
 /// In the order in which they are run: what is used before who uses it, `app.js` last.
 const SCRIPTS: &[&str] = &[
@@ -25,6 +31,16 @@ const SCRIPTS: &[&str] = &[
     include_str!("page/rate.js"),
     include_str!("page/cost.js"),
     include_str!("page/training.js"),
+    include_str!("page/benchmark.js"),
+    include_str!("page/app.js"),
+];
+
+/// Those of a page that shows runs of the benchmark and no run of the pipeline.
+const BENCHMARK_SCRIPTS: &[&str] = &[
+    include_str!("page/dom.js"),
+    include_str!("page/source.js"),
+    include_str!("page/charts.js"),
+    include_str!("page/benchmark.js"),
     include_str!("page/app.js"),
 ];
 
@@ -43,12 +59,23 @@ pub(crate) fn page(contents: &Contents<'_>, mode: &Mode<'_>, nonce: &str) -> Res
         Mode::Served { token } => (None, Some(token)),
     };
     let data = embedded(&json!({ "contents": contents, "trees": trees, "token": token }))?;
+    filled(&data, SCRIPTS, token.is_some(), nonce)
+}
+
+/// A page of the benchmark alone, as a file.
+pub(crate) fn benchmark_page(benchmark: &SideBySide, nonce: &str) -> Result<String> {
+    let contents = json!({ "run": "ALOE benchmark", "benchmark": benchmark });
+    let data = embedded(&json!({ "contents": contents, "trees": [], "token": null }))?;
+    filled(&data, BENCHMARK_SCRIPTS, false, nonce)
+}
+
+fn filled(data: &str, scripts: &[&str], served: bool, nonce: &str) -> Result<String> {
     let parts = [
         ("{{nonce}}", nonce.to_owned()),
-        ("{{policy}}", policy(nonce, token.is_some())),
+        ("{{policy}}", policy(nonce, served)),
         ("{{styles}}", STYLES.concat()),
-        ("{{scripts}}", SCRIPTS.concat()),
-        ("{{data}}", data),
+        ("{{scripts}}", scripts.concat()),
+        ("{{data}}", data.to_owned()),
     ];
     // One pass, so that nothing which looks like a mark is looked for in what was put in.
     let mut page = String::new();

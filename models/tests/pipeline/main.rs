@@ -1,6 +1,7 @@
 //! The pipeline as its users run it: stages, endpoints that misbehave, kills at any point, a real small model.
 
 mod batch;
+mod benchmark;
 mod browser;
 #[path = "../ended/mod.rs"]
 mod ended;

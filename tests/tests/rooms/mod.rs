@@ -36,7 +36,7 @@ pub(crate) const MODELS: &[(&str, &[&str])] = &[
     ("export", &["run_dir", "train", "weights", "error"]),
     ("evaluation", &["provider", "random", "record", "roleplay", "run_dir", "error"]),
     // Looks at what all stages left, and makes nothing.
-    ("view", &["dialogue", "persona", "provider", "record", "run_dir", "error"]),
+    ("view", &["dialogue", "evaluation", "persona", "provider", "record", "run_dir", "error"]),
     ("source", &["cache", "manifest", "output", "settings", "error"]),
     ("store", &["cache", "manifest", "output", "pins", "settings", "source", "error"]),
     (

@@ -14,7 +14,8 @@ use crate::commands::model_files::ModelFiles;
 use crate::commands::pipeline::{Stage, calls_line};
 use crate::error::{Error, Result};
 use crate::evaluation::{
-    Benchmark, Candidate, Comparison, FOLDER, Report, TRANSCRIPTS, Transcript, compare, report, run_all,
+    Benchmark, Candidate, Comparison, FOLDER, Logs, REPORT, Report, TIMINGS, TRANSCRIPTS, Transcript, compare, pairs,
+    report, run_all,
 };
 use crate::output::Output;
 use crate::persona::{FOLDER as PERSONA_FOLDER, PERSONAS};
@@ -61,7 +62,7 @@ pub(super) fn run(args: EvalAloeArgs, settings: &Settings, output: Output) -> Re
     let transcripts = in_order(&folder)?;
     let report = report(&transcripts, stage_args.numbers.seed);
     let comparison = base.and_then(|base| compare(&pairs(&base, &transcripts), stage_args.numbers.seed));
-    folder.write_document("report.json", &summary(&stage, &wanted, &report, comparison, &gateway))?;
+    folder.write_document(REPORT, &summary(&stage, &wanted, &report, comparison, &gateway))?;
     tell(&stage, &wanted, &report, comparison, &gateway)?;
     match unfinished {
         0 => Ok(()),
@@ -178,7 +179,10 @@ fn play(
     numbers: &BenchmarkNumbers,
     folder: &StageDir,
 ) -> Result<usize> {
-    let mut log = AppendLog::open(&folder.file(TRANSCRIPTS))?;
+    let mut logs = Logs {
+        transcripts: AppendLog::open(&folder.file(TRANSCRIPTS))?,
+        timings: AppendLog::open(&folder.file(TIMINGS))?,
+    };
     let done = finished(&folder.file(TRANSCRIPTS))?.iter().map(|transcript| transcript.case).collect();
     let benchmark = Benchmark {
         gateway,
@@ -190,7 +194,7 @@ fn play(
         lanes: gateway.lanes(),
     };
     let bar = Mutex::new(stage.output.counter("cases", cases.len() as u64));
-    run_all(&benchmark, &mut log, &|done| {
+    run_all(&benchmark, &mut logs, &|done| {
         let mut bar = bar.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(cost) = gateway.cost().filter(|cost| *cost > 0.0) {
             bar.say(format!("cases (${cost:.2})"));
@@ -210,15 +214,6 @@ fn in_order(folder: &StageDir) -> Result<Vec<Transcript>> {
     transcripts.dedup_by_key(|transcript| transcript.case);
     folder.write_records(TRANSCRIPTS, &transcripts)?;
     Ok(transcripts)
-}
-
-/// Mean scores of the cases that both systems met, by persona.
-fn pairs(base: &[Transcript], measured: &[Transcript]) -> Vec<(f64, f64)> {
-    let scores = |all: &[Transcript]| -> BTreeMap<String, f64> {
-        all.iter().filter_map(|one| Some((one.persona.id.clone(), one.mean_score()?))).collect()
-    };
-    let base = scores(base);
-    scores(measured).into_iter().filter_map(|(id, score)| Some((*base.get(&id)?, score))).collect()
 }
 
 fn drawing(role: Role, numbers: &BenchmarkNumbers) -> Drawing {

@@ -1,7 +1,7 @@
 //! `aloe eval mcq`: multiple-choice questions answered by log-probability.
 
+use aloekit::Message;
 use aloekit::engine::{AdapterId, Engine, EngineParams, Score};
-use aloekit::{Message, Role};
 use serde_json::json;
 
 use crate::cli::EvalMcqArgs;
@@ -9,7 +9,8 @@ use crate::commands::model_files::ModelFiles;
 use crate::error::{Error, Result};
 use crate::evaluation::{McqFigures, McqItem, bootstrap, shuffled};
 use crate::output::Output;
-use crate::record::{ChatMessage, Speaker};
+use crate::provider::core_message;
+use crate::record::Speaker;
 use crate::run_dir::Lines;
 use crate::settings::Settings;
 
@@ -96,20 +97,11 @@ fn choose(
     } else {
         options.extend(order.iter().map(|at| item.options[*at].clone()));
     }
-    let messages: Vec<Message> = messages.iter().map(as_message).collect();
+    let messages: Vec<Message> = messages.iter().map(core_message).collect();
     let scores = engine.blocking_score(&messages, options, adapters.to_vec())?;
     let best = |of: fn(&Score) -> f64| {
         let places = scores.iter().enumerate().max_by(|(_, a), (_, b)| of(a).total_cmp(&of(b)));
         places.and_then(|(place, _)| order.get(place).copied()).unwrap_or_default()
     };
     Ok((best(Score::log_prob), best(Score::mean_log_prob)))
-}
-
-fn as_message(message: &ChatMessage) -> Message {
-    let role = match message.role {
-        Speaker::System => Role::System,
-        Speaker::User => Role::User,
-        Speaker::Assistant => Role::Assistant,
-    };
-    Message { role, content: message.content.clone() }
 }

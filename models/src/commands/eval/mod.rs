@@ -2,9 +2,12 @@
 
 mod aloe;
 mod candidate;
+mod judge;
+mod likelihood;
 mod mcq;
 mod memory;
 mod metrics;
+mod report;
 
 use crate::cli::EvalCommand;
 use crate::error::Result;
@@ -15,6 +18,10 @@ use crate::settings::Settings;
 pub(crate) fn run(command: EvalCommand, settings: &Settings, output: Output) -> Result<()> {
     match command {
         EvalCommand::Aloe(args) => aloe::run(*args, settings, output),
+        EvalCommand::Report(args) => report::run(&args, output),
+        EvalCommand::Preference(args) => likelihood::preference(&args, settings, output),
+        EvalCommand::Gain(args) => likelihood::gain(&args, settings, output),
+        EvalCommand::Judge(args) => judge::run(*args, settings, output),
         EvalCommand::Memory(args) => memory::run(&args, settings, output),
         EvalCommand::Mcq(args) => mcq::run(&args, settings, output),
         EvalCommand::Metrics(args) => metrics::run(&args, output),

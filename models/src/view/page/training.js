@@ -4,11 +4,24 @@
   const KINDS = ["with", "without", "tie", "eval"];
   const training = aloe.run.training || [];
 
-  // Six digits that mean something, and powers of ten only where they are shorter.
   const figure = (value) => {
     if (value === 0) return "0";
-    const size = Math.abs(value);
-    return size < 1e-3 || size >= 1e7 ? value.toExponential(1).replace("e+", "e") : aloe.count(Number(value.toPrecision(4)));
+    return Math.abs(value) < 1e-3 ? value.toExponential(1) : aloe.count(Number(value.toPrecision(4)));
+  };
+
+  const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+
+  // Axes show three decimals: small figures are drawn in a power of ten, which stands beside the unit.
+  const powerFor = (most) => (most > 0 && most < 0.1 ? Math.ceil(-Math.log10(most)) : 0);
+  const powerText = (power) => (power === 0 ? "" : ` × 10⁻${[...String(power)].map((digit) => SUPERSCRIPTS[digit]).join("")}`);
+
+  // Round ends of an axis around figures that do not begin at zero.
+  const ends = (least, most) => {
+    const room = most - least || Math.abs(most) || 1;
+    const power = 10 ** Math.floor(Math.log10(room / 4));
+    const step = [1, 2, 2.5, 5, 10].map((part) => part * power).find((part) => part >= room / 4);
+    const low = Math.floor(least / step + 1e-9) * step;
+    return [Number(low.toPrecision(6)), Number(Math.max(Math.ceil(most / step - 1e-9) * step, low + step).toPrecision(6))];
   };
 
   // name of the figure, of the one that is held out, title, unit
@@ -20,7 +33,7 @@
     ["rewards/rejected", "rewards/rejected", "Reward of rejected", "β × log ratio", true],
     ["token_accuracy", "eval_token_accuracy", "Token accuracy", "share of tokens"],
     ["grad_norm", null, "Gradient norm", "before clipping"],
-    ["lr", null, "Learning rate", "a step"],
+    ["lr", null, "Learning rate", "AdamW"],
     ["tokens_per_s", null, "Speed", "tokens a second"],
     ["peak_mib", null, "Peak memory", "MiB"],
   ];
@@ -36,7 +49,14 @@
         { name: `${of}held out`, kind: heldKind, points: heldName ? points(run.held_out, heldName) : [] },
       ];
     }).filter((line) => line.points.length > 0);
-    return series.length > 0 && el("section", { class: "card", "data-curve": name }, aloe.lines({ title, x: "step", y: unit, series, fit, shown: figure }));
+    if (series.length === 0) return null;
+    const heights = series.flatMap((line) => line.points.map((point) => point[1]));
+    const power = powerFor(Math.max(...heights.map(Math.abs)));
+    for (const line of series) line.points = line.points.map(([step, value]) => [step, Number((value * 10 ** power).toPrecision(6))]);
+    const scaled = heights.map((value) => value * 10 ** power);
+    const [least, most] = fit ? ends(Math.min(...scaled), Math.max(...scaled)) : [0, Math.max(...scaled)];
+    return el("section", { class: "card", "data-curve": name },
+      aloe.lines({ title, x: "step", y: unit + powerText(power), series, least, most }));
   };
 
   const tile = (number, name, note) =>
