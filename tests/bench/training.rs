@@ -58,8 +58,8 @@ fn saved_model(folder: &Path) -> Peers {
 
 fn asked(peers: &Peers, kind: &str, request: &Value) -> Option<Value> {
     let saved = peers.as_ref().ok()?;
-    let answer = Peer::start_installed(&python(), "train.py", &[saved, Path::new(kind)])
-        .and_then(|mut peer| peer.ask(request));
+    let answer =
+        Peer::start_installed(&python(), "train.py", &[saved, Path::new(kind)]).and_then(|mut peer| peer.ask(request));
     answer.map_err(|reason| println!("SKIPPED {kind}: {reason}")).ok()
 }
 

@@ -71,7 +71,8 @@ fn an_adapter_reads_while_nobody_talks_and_the_conversation_keeps_its_own() {
 #[test]
 fn an_adapter_that_does_not_fit_is_refused_when_the_assistant_opens() {
     let files = files();
-    let engine = Engine::open(&EngineParams { n_threads: Some(1), ..EngineParams::new(files.path().join("model.gguf")) });
+    let engine =
+        Engine::open(&EngineParams { n_threads: Some(1), ..EngineParams::new(files.path().join("model.gguf")) });
     let engine = engine.expect("the tiny model opens");
     let open = |name: &str| {
         let data = tempfile::tempdir().expect("a folder");

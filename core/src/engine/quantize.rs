@@ -22,17 +22,8 @@ pub enum Quantization {
 
 impl Quantization {
     /// All of them.
-    pub const ALL: [Self; 9] = [
-        Self::F16,
-        Self::Q4_0,
-        Self::Q4_1,
-        Self::Q5_0,
-        Self::Q5_1,
-        Self::Q8_0,
-        Self::Q4_K_M,
-        Self::Q5_K_M,
-        Self::Q6_K,
-    ];
+    pub const ALL: [Self; 9] =
+        [Self::F16, Self::Q4_0, Self::Q4_1, Self::Q5_0, Self::Q5_1, Self::Q8_0, Self::Q4_K_M, Self::Q5_K_M, Self::Q6_K];
 
     /// llama.cpp's name, as it stands in the names of files.
     #[must_use]

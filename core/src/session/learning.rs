@@ -123,10 +123,7 @@ impl Learning {
         match &self.induction {
             Induction::Off => Ok(None),
             Induction::Own(inducer) => Ok(Some(inducer.as_ref())),
-            Induction::Extractive
-            | Induction::Automatic
-            | Induction::Prompted { .. }
-            | Induction::Adapted { .. } => {
+            Induction::Extractive | Induction::Automatic | Induction::Prompted { .. } | Induction::Adapted { .. } => {
                 if self.extractive.get().is_none() {
                     let _ = self.extractive.set(ExtractiveInducer::new(self.memory.embedder_handle())?);
                 }
@@ -290,12 +287,7 @@ fn read_while_idle(model: &ReadingModel, memory: &MemoryStore, turn_taking: &Tur
     }
 }
 
-fn complete(
-    model: &ReadingModel,
-    prompt: &InductionPrompt,
-    turn_taking: &TurnTaking,
-    pause: u64,
-) -> Result<String> {
+fn complete(model: &ReadingModel, prompt: &InductionPrompt, turn_taking: &TurnTaking, pause: u64) -> Result<String> {
     let params = GenerateParams {
         sampling: SamplingParams::greedy(),
         constraint: Constraint::JsonSchema(prompt.schema.to_owned()),

@@ -154,7 +154,10 @@ pub(crate) struct AdapterExportArgs {
     /// adapter changes as F16]
     #[arg(long, value_name = "TYPE", requires = "adapter")]
     pub(crate) quantize: Option<String>,
-    /// File to write (of `peft` a folder)
+    /// Runs of `aloe eval aloe` whose figures go into the model card; may be given several times
+    #[arg(long, value_name = "RUN", requires = "adapter")]
+    pub(crate) eval: Vec<PathBuf>,
+    /// File to write (of `peft` a folder), with a model card beside it
     #[arg(long, value_name = "PATH", requires = "adapter", required_unless_present = "conversations")]
     pub(crate) out: Option<PathBuf>,
     /// Folder of the run

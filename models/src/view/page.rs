@@ -12,13 +12,12 @@ use crate::evaluation::SideBySide;
 use crate::record::ConversationTree;
 
 const FRAME: &str = include_str!("page/frame.html");
-const STYLES: &[&str] =
-    &[
-        include_str!("page/base.css"),
-        include_str!("page/sections.css"),
-        include_str!("page/training.css"),
-        include_str!("page/benchmark.css"),
-    ];
+const STYLES: &[&str] = &[
+    include_str!("page/base.css"),
+    include_str!("page/sections.css"),
+    include_str!("page/training.css"),
+    include_str!("page/benchmark.css"),
+];
 
 /// In the order in which they are run: what is used before who uses it, `app.js` last.
 const SCRIPTS: &[&str] = &[

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::endpoint::{Act, Endpoint};
 use crate::ended::Ended;
+use crate::endpoint::{Act, Endpoint};
 use crate::run::{CANARY, Run};
 
 /// One conversation of one turn without a judge: four calls.

@@ -56,7 +56,8 @@ fn a_number_that_is_none_stops_before_the_step_is_kept() {
     let spoilt = workshop.path("spoilt.gguf");
     with_a_scale_that_is_no_number(&workshop.model, &spoilt);
     let ended = workshop.aloe(&format!("train dpo --base spoilt.gguf --out spoilt {PAIRS}"));
-    let ended = ended.failed_with("a log-probability by the reference is not a finite number, with the examples of line");
+    let ended =
+        ended.failed_with("a log-probability by the reference is not a finite number, with the examples of line");
     assert!(!ended.stderr.contains("canary"), "{ended:?}");
     // The first step is sound; what it makes of the adapter is not.
     let line = format!("train dpo --base MODEL --out wild {PAIRS} --lr 0.99 --alpha 1e30");
@@ -160,17 +161,26 @@ fn a_disk_that_is_full_at_a_checkpoint_leaves_the_one_before_and_the_run_goes_on
     }
     let read = |name: &str| std::fs::read_to_string(workshop.path(name)).expect("the shell wrote it");
     assert_eq!(read("full.code").trim(), "1", "{}", read("full.err"));
-    assert!(read("full.err").contains("the disk is full") && read("full.err").contains("--resume"), "{}", read("full.err"));
+    assert!(
+        read("full.err").contains("the disk is full") && read("full.err").contains("--resume"),
+        "{}",
+        read("full.err")
+    );
     assert!(read("full.head").starts_with(r#"{"format":1,"step":1,"#), "{}", read("full.head"));
     assert_eq!(read("again.code").trim(), "0", "{}", read("again.err"));
     workshop.aloe(&line("whole")).succeeded();
     let bytes = |name: &str| std::fs::read(workshop.path(name)).expect("read");
-    assert!(bytes("again.safetensors") == bytes("whole/adapter_model.safetensors"), "the full disk changed the adapter");
+    assert!(
+        bytes("again.safetensors") == bytes("whole/adapter_model.safetensors"),
+        "the full disk changed the adapter"
+    );
 }
 
 #[test]
 fn the_estimate_is_near_what_training_takes_and_says_what_to_change() {
-    let Some(workshop) = Workshop::open("the_estimate_is_near_what_training_takes_and_says_what_to_change") else { return };
+    let Some(workshop) = Workshop::open("the_estimate_is_near_what_training_takes_and_says_what_to_change") else {
+        return;
+    };
     let long: String = (0..130).map(|n| format!("item {n}, ")).collect();
     let row = |n: usize| json!({"prompt": format!("List {n}"), "completion": format!("{n}: {long}")});
     workshop.write_lines("rows.jsonl", &(0..2).map(row).collect::<Vec<_>>());

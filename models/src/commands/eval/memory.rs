@@ -128,11 +128,7 @@ fn read_all(inducer: &dyn Inducer, messages: Vec<Labelled>, args: &EvalMemoryArg
     Ok(json!({ "inducer": inducer.name(), "figures": figures }))
 }
 
-fn complete(
-    sequence: &Sequence,
-    adapters: &[(AdapterId, f32)],
-    prompt: &InductionPrompt,
-) -> aloekit::Result<String> {
+fn complete(sequence: &Sequence, adapters: &[(AdapterId, f32)], prompt: &InductionPrompt) -> aloekit::Result<String> {
     let params = GenerateParams {
         sampling: SamplingParams::greedy(),
         constraint: Constraint::JsonSchema(prompt.schema.to_owned()),

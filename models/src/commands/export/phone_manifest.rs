@@ -27,7 +27,9 @@ pub(super) fn write(out: &Path, base: &Path, adapter: &str, quantization: Option
     let memory = Engine::estimate(&EngineParams { n_ctx: SHORT_CONTEXT, n_sessions: 1, ..EngineParams::new(out) })?;
     let name = plain(&name_of(out));
     let manifest = Manifest {
-        id: plain(&out.with_extension("").file_name().map_or_else(|| name.clone(), |stem| stem.to_string_lossy().into())),
+        id: plain(
+            &out.with_extension("").file_name().map_or_else(|| name.clone(), |stem| stem.to_string_lossy().into()),
+        ),
         kind: Kind::ChatModel,
         summary: format!("{} with the adapter {adapter} in it", text("general.name").unwrap_or_else(|| name_of(base))),
         licence: text("general.license").unwrap_or_else(|| "that of its base".to_owned()),
@@ -36,6 +38,7 @@ pub(super) fn write(out: &Path, base: &Path, adapter: &str, quantization: Option
         template: template(header.chat_template()),
         quantization: Some(quantization.map_or("F16 where the adapter changes it", Quantization::name).to_owned()),
         least_memory_mib: memory.required_mib.next_multiple_of(STEP_MIB),
+        hf_base: None,
         base: None,
         embedding: None,
         files: vec![Artefact {

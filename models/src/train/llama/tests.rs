@@ -50,7 +50,12 @@ fn examples(batch: &Value) -> Vec<TokenizedExample> {
     if batch.get("labels").is_some() {
         let labels = rows(batch, "labels");
         let of = |(ids, labels): (&Vec<i64>, &Vec<i64>)| sequence(ids, |at| labels[at] != -100);
-        return ids.iter().zip(&labels).map(of).map(|s| TokenizedExample { line: 0, group: 0, sequences: vec![s] }).collect();
+        return ids
+            .iter()
+            .zip(&labels)
+            .map(of)
+            .map(|s| TokenizedExample { line: 0, group: 0, sequences: vec![s] })
+            .collect();
     }
     let mask = rows(batch, "completion_mask");
     let of = |at: usize| sequence(&ids[at], |token| mask[at][token] == 1);

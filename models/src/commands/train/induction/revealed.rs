@@ -14,14 +14,28 @@ const LEAST_SHARED: f64 = 0.6;
 
 /// Words that say nothing of what a sentence is about; a person says `I` where a profile says `she`.
 const EMPTY: &[&str] = &[
-    "a", "am", "an", "and", "are", "as", "at", "be", "been", "for", "has", "have", "he", "her", "his", "i", "i'm", "in",
-    "is", "it", "its", "me", "my", "of", "on", "or", "she", "that", "the", "their", "them", "they", "to", "was", "were",
-    "with", "who",
+    "a", "am", "an", "and", "are", "as", "at", "be", "been", "for", "has", "have", "he", "her", "his", "i", "i'm",
+    "in", "is", "it", "its", "me", "my", "of", "on", "or", "she", "that", "the", "their", "them", "they", "to", "was",
+    "were", "with", "who",
 ];
 /// Words by which a sentence about a life tells a taste.
 const TASTES: &[&str] = &[
-    "adore", "adores", "dislike", "dislikes", "enjoy", "enjoys", "favorite", "favourite", "hate", "hates", "like", "likes",
-    "love", "loves", "prefer", "prefers",
+    "adore",
+    "adores",
+    "dislike",
+    "dislikes",
+    "enjoy",
+    "enjoys",
+    "favorite",
+    "favourite",
+    "hate",
+    "hates",
+    "like",
+    "likes",
+    "love",
+    "loves",
+    "prefer",
+    "prefers",
 ];
 
 /// A sentence of a message and what it is about.
