@@ -87,7 +87,7 @@ fn trl_trains_a_bundle_and_its_adapter_comes_back_to_the_phone() {
     let at = |name: &str| workshop.path(name).to_string_lossy().into_owned();
     ask(&python, &["base", &workshop.model, &at("base")]);
     let numbers =
-        "--preset aloe-small --rank 4 --alpha 64 --lr 1e-2 --max-steps 3 --max-tokens 128 --set train.accumulation=2";
+        "--preset aloe-small --rank 4 --alpha 32 --lr 2e-3 --max-steps 3 --max-tokens 128 --set train.accumulation=2";
     let trl = format!("--engine trl --base MODEL --hf-base base {numbers} --run --python {python} --strategy cpu");
     workshop.aloe(&format!("train sft --data talks.jsonl --out sft {trl}")).succeeded();
     workshop.aloe(&format!("train dpo --data pairs.jsonl --eval held.jsonl --loss ipo --out dpo {trl}")).succeeded();
