@@ -75,7 +75,7 @@ fn curves_of_training_fit_a_phone_and_the_dark_and_two_runs_stand_beside_each_ot
         assert_eq!(browser.eval("document.querySelector('[data-curve=loss] .line.held').points.numberOfItems"), 4);
         // Learning rates are drawn in a power of ten, for axes show three decimals.
         assert_eq!(
-            browser.eval("document.querySelector('[data-curve=lr] .unit').textContent.includes('× 10⁻⁵')"),
+            browser.eval("document.querySelector('[data-curve=lr] .unit').textContent.includes('× 10⁻⁶')"),
             true
         );
         let wide = browser.eval("document.documentElement.scrollWidth - innerWidth");

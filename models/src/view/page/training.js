@@ -73,7 +73,7 @@
       .map(([name, words]) => [fromTo(run, name), words]).filter(([found]) => found);
     const numbers = run.config?.numbers || {};
     return el("section", { class: "stack tight training-run" },
-      el("h2", {}, run.name, numbers.task && el("span", { class: "soft" }, ` ${numbers.task}${numbers.task === "dpo" ? `, ${numbers.loss}` : ""}`)),
+      el("h2", {}, run.name, " ", numbers.task && el("span", { class: "chip" }, numbers.task === "dpo" ? `dpo, ${numbers.loss}` : numbers.task)),
       el("div", { class: "tiles" },
         tile(aloe.count(last?.step || 0), "steps", last ? `epoch ${aloe.decimal(last.epoch, 2)}` : null),
         last && tile(figure(last.loss), "loss", "of the last step"),
