@@ -52,7 +52,7 @@ fn the_numbers_of_the_paper_stand_in_the_configuration() {
     let bundle = bundle(Task::Dpo("ipo"), &numbers, &train, &held_out);
     let text = yaml(&bundle, &Written { train_rows: 1, held_out_rows: 1, rows_a_step: 48 });
     for line in [
-        "learning_rate: 1e-5",
+        "learning_rate: 0.00001",
         "beta: 0.9",
         "gradient_accumulation_steps: 48",
         "max_length: 8192",
