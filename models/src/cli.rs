@@ -15,7 +15,7 @@ pub(crate) use pipeline::{
     StageArgs, TreesArgs, ViewArgs,
 };
 pub(crate) use training::{
-    AdapterExportArgs, AdapterFormat, ForwardArg, LossArg, ScoreArgs, TaskArg, TrainArgs, TrainCommand,
+    AdapterExportArgs, AdapterFormat, EngineArg, ForwardArg, LossArg, ScoreArgs, TaskArg, TrainArgs, TrainCommand,
 };
 
 use clap::{Args, Parser, Subcommand};

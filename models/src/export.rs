@@ -3,11 +3,15 @@
 //! Knows files and nothing of training; that an export says the same as the model that was trained is shown by logits,
 //! in the tests.
 
+mod card;
+
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
 use half::f16;
+
+pub(crate) use card::{BaseFacts, Exported, ModelCard, Records};
 
 use crate::error::Result;
 use crate::run_dir::replace_with;

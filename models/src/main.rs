@@ -1,5 +1,6 @@
 //! The desktop tool `aloe`: grammar → settings → command → exit code.
 
+mod bundle;
 mod cache;
 mod catalogue;
 mod cli;

@@ -26,6 +26,8 @@ pub(crate) struct Manifest {
     pub(crate) quantization: Option<String>,
     /// Weights, a short context and buffers together, in MiB.
     pub(crate) least_memory_mib: u64,
+    /// The Hugging Face model that the weights were converted from, as `owner/name`.
+    pub(crate) hf_base: Option<String>,
     /// The model that an adapter was made for.
     pub(crate) base: Option<String>,
     pub(crate) embedding: Option<Embedding>,
@@ -174,6 +176,9 @@ impl Manifest {
         check_component("id", &self.id)?;
         if self.files.is_empty() {
             return Err("it names no file".to_owned());
+        }
+        if let Some(base) = &self.hf_base {
+            check_remote_path("hf_base", base)?;
         }
         if (self.kind == Kind::Embedder) != self.embedding.is_some() {
             return Err("an embedder, and nothing else, has a section [embedding]".to_owned());

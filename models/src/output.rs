@@ -2,11 +2,15 @@
 //!
 //! Nothing else in the crate writes to either stream, so `--json` and pipes stay clean by construction.
 
+mod panel;
+
 use std::io::{IsTerminal as _, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
+
+pub(crate) use panel::Panel;
 
 use crate::error::{Error, Result};
 

@@ -6,6 +6,7 @@
 
 mod batch;
 mod checkpoint;
+mod event_file;
 mod llama;
 mod lora;
 mod memory;
@@ -24,7 +25,9 @@ pub(crate) use batch::{Batch, Sequence, TokenizedExample};
 pub(crate) use llama::{Base, Keep, Lora, Projection};
 pub(crate) use lora::{LoraConfig, LoraPlan};
 pub(crate) use memory::TrainingMemory;
-pub(crate) use metrics::StepMetrics;
+#[cfg(test)]
+pub(crate) use metrics::Rewards;
+pub(crate) use metrics::{Evaluation, StepMetrics};
 pub(crate) use objective::{PairLoss, PairObjective};
 pub(crate) use ops::{Mat, Onto, multiply};
 pub(crate) use optimizer::Schedule;

@@ -9,6 +9,7 @@ mod overview;
 mod page;
 mod ratings;
 mod server;
+mod training;
 
 pub(crate) use contents::{Contents, Looked, pool_of};
 pub(crate) use conversations::Conversations;

@@ -80,12 +80,44 @@ pub(crate) struct TrainArgs {
     /// Threads [default: one for each performance core]
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<usize>,
+    #[command(flatten)]
+    pub(crate) elsewhere: ElsewhereArgs,
     /// Say what it would take, and train nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Print a summary as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Training on other machines.
+#[derive(Debug, Args)]
+pub(crate) struct ElsewhereArgs {
+    /// Who trains: this program on the GGUF, or TRL on a bundle that is written into --out
+    #[arg(long, value_enum, default_value = "aloe")]
+    pub(crate) engine: EngineArg,
+    /// What TRL trains on, as it cannot on a GGUF: a Hugging Face id or a folder [default: what the model's manifest says]
+    #[arg(long, value_name = "ID_OR_DIR")]
+    pub(crate) hf_base: Option<String>,
+    /// Run the bundle here at once, with a Python that has TRL
+    #[arg(long)]
+    pub(crate) run: bool,
+    /// The Python for --run [default: python3]
+    #[arg(long, value_name = "PATH", requires = "run")]
+    pub(crate) python: Option<PathBuf>,
+    /// Devices for --run
+    #[arg(long, value_name = "N", requires = "run", default_value_t = 1)]
+    pub(crate) gpus: usize,
+    /// How they share the work with --run: cpu, single_gpu, multi_gpu, fsdp1, fsdp2, zero1, zero2 or zero3
+    #[arg(long, value_name = "NAME", requires = "run")]
+    pub(crate) strategy: Option<String>,
+}
+
+/// Who trains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum EngineArg {
+    Aloe,
+    Trl,
 }
 
 /// What a model is trained to do.
@@ -122,7 +154,10 @@ pub(crate) struct AdapterExportArgs {
     /// adapter changes as F16]
     #[arg(long, value_name = "TYPE", requires = "adapter")]
     pub(crate) quantize: Option<String>,
-    /// File to write (of `peft` a folder)
+    /// Runs of `aloe eval aloe` whose figures go into the model card; may be given several times
+    #[arg(long, value_name = "RUN", requires = "adapter")]
+    pub(crate) eval: Vec<PathBuf>,
+    /// File to write (of `peft` a folder), with a model card beside it
     #[arg(long, value_name = "PATH", requires = "adapter", required_unless_present = "conversations")]
     pub(crate) out: Option<PathBuf>,
     /// Folder of the run

@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use aloekit::engine::gguf::Header;
 use aloekit::engine::{Engine, EngineParams};
 
 use crate::error::Result;
@@ -32,6 +33,16 @@ impl ConversationTokens {
     /// Memory that the machine can give, in MiB.
     pub(super) fn available_mib(&self) -> u64 {
         self.engine.info().memory.available_mib
+    }
+
+    /// Tokens of context that the model was trained with.
+    pub(super) fn n_ctx_train(&self) -> usize {
+        self.engine.info().n_ctx_train as usize
+    }
+
+    /// The chat template in the model's file.
+    pub(super) fn chat_template(&self, model: &Path) -> Result<Option<String>> {
+        Ok(Header::read(model)?.chat_template().map(str::to_owned))
     }
 
     /// The tokens of a conversation; those of messages with `learned` are learned, each with the token that ends its turn.

@@ -1,5 +1,6 @@
 //! `aloe export`: an adapter as GGUF, as PEFT or in its base; or a run's conversations in the paper's format.
 
+mod card;
 mod phone_manifest;
 
 use std::path::{Path, PathBuf};
@@ -52,6 +53,9 @@ pub(crate) fn run(args: &AdapterExportArgs, settings: &Settings, output: Output)
         phone_manifest::write(out, &base_path, &name_of(folder), quantization)?;
         write_origin(out, &base_path, folder, quantization)?;
     }
+    let stored = (format == AdapterFormat::Merged)
+        .then(|| quantization.map_or("F16 where the adapter changes it", Quantization::name));
+    card::write(args, settings, (folder, out, format), (&base, &adapter), stored)?;
     tell(args, out, output)
 }
 

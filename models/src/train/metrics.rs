@@ -1,12 +1,13 @@
 //! What is seen of a run: the figures of each step and each measurement, one JSON object a line.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::event_file::EventFile;
 use super::memory::peak_mib;
 use super::step::{Objective, Sums};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::run_dir::{AppendLog, read_lines, write_whole};
 
 /// The figures of pairs, named as in TRL.
@@ -102,36 +103,54 @@ impl Evaluation {
     }
 }
 
-/// The log file, or none.
+/// The files that figures are appended to: lines of JSON, and events for TensorBoard.
 pub(super) struct Log {
-    file: Option<AppendLog>,
+    files: Vec<AppendLog>,
+    events: Option<EventFile>,
     evaluations: Vec<Evaluation>,
 }
 
 impl Log {
     /// Of a resumed run the lines up to its checkpoint stay; what came after is done again.
-    pub(super) fn open(path: Option<&Path>, step: usize, resume: bool) -> Result<Self> {
-        let Some(path) = path else { return Ok(Self { file: None, evaluations: Vec::new() }) };
-        let lines: Vec<serde_json::Value> = match resume && path.exists() {
-            // Opening cuts off half a line that a kill may have left.
-            true => AppendLog::open(path).and_then(|_| read_lines(path))?,
-            false => Vec::new(),
-        };
-        let early = |line: &&serde_json::Value| line["step"].as_u64().is_some_and(|at| at <= step as u64);
-        let kept: Vec<_> = lines.iter().filter(early).collect();
-        let text: String = kept.iter().map(|line| format!("{line}\n")).collect();
-        write_whole(path, text.as_bytes())?;
-        let evaluations = kept.iter().filter_map(|line| serde_json::from_value((*line).clone()).ok()).collect();
-        Ok(Self { file: Some(AppendLog::open(path)?), evaluations })
+    pub(super) fn open(paths: &[PathBuf], events: Option<&Path>, step: usize, resume: bool) -> Result<Self> {
+        let mut log = Self { files: Vec::new(), events: None, evaluations: Vec::new() };
+        for path in paths {
+            let lines: Vec<serde_json::Value> = match resume && path.exists() {
+                // Opening cuts off half a line that a kill may have left.
+                true => AppendLog::open(path).and_then(|_| read_lines(path))?,
+                false => Vec::new(),
+            };
+            let early = |line: &&serde_json::Value| line["step"].as_u64().is_some_and(|at| at <= step as u64);
+            let kept: Vec<_> = lines.iter().filter(early).collect();
+            let text: String = kept.iter().map(|line| format!("{line}\n")).collect();
+            write_whole(path, text.as_bytes())?;
+            if log.evaluations.is_empty() {
+                let evaluations = kept.iter().filter_map(|line| serde_json::from_value((*line).clone()).ok());
+                log.evaluations = evaluations.collect();
+            }
+            log.files.push(AppendLog::open(path)?);
+        }
+        log.events = events.map(|folder| EventFile::open(folder, step, resume)).transpose()?;
+        Ok(log)
     }
 
     pub(super) fn write(&mut self, metrics: &StepMetrics) -> Result<()> {
-        self.file.as_mut().map_or(Ok(()), |file| file.append_soon(metrics).map(drop))
+        self.append("train", metrics.step, metrics)
     }
 
     pub(super) fn write_evaluation(&mut self, evaluation: &Evaluation) -> Result<()> {
         self.evaluations.push(*evaluation);
-        self.file.as_mut().map_or(Ok(()), |file| file.append_soon(evaluation).map(drop))
+        self.append("eval", evaluation.step, evaluation)
+    }
+
+    fn append<T: Serialize>(&mut self, part: &str, step: usize, figures: &T) -> Result<()> {
+        for file in &mut self.files {
+            file.append_soon(figures)?;
+        }
+        match &mut self.events {
+            Some(events) => events.write(part, step, &serde_json::to_value(figures).map_err(Error::internal)?),
+            None => Ok(()),
+        }
     }
 
     /// What was measured at this step.

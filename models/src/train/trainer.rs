@@ -55,7 +55,10 @@ pub(crate) struct TrainFiles {
     pub(crate) state: PathBuf,
     /// The adapter.
     pub(crate) out: PathBuf,
-    pub(crate) log: Option<PathBuf>,
+    /// Lines of JSON; the first is the one that is read when a run goes on.
+    pub(crate) logs: Vec<PathBuf>,
+    /// Folder for TensorBoard's events.
+    pub(crate) events: Option<PathBuf>,
     /// For people, in the adapter's configuration.
     pub(crate) base_name: String,
 }
@@ -71,6 +74,7 @@ pub(crate) struct Outcome {
 /// Somebody who watches.
 pub(crate) trait Watch {
     fn step(&mut self, metrics: &StepMetrics, of: usize);
+    fn evaluation(&mut self, _evaluation: &Evaluation) {}
     fn stage(&mut self, words: &str);
 }
 
@@ -150,7 +154,7 @@ impl<'a> Trainer<'a> {
                 Reference::open(base, plan, data, &files.state)?
             }
         };
-        let log = Log::open(files.log.as_deref(), at.step, resume)?;
+        let log = Log::open(&files.logs, files.events.as_deref(), at.step, resume)?;
         let begun_at = at.step;
         Ok(Self { base, plan, data, files, reference, log, at, begun_at })
     }
@@ -220,6 +224,7 @@ impl<'a> Trainer<'a> {
             return Ok(None);
         }
         if let Some(known) = self.log.evaluation(step) {
+            watch.evaluation(&known);
             return Ok(Some(known));
         }
         watch.stage("measuring on what is held out");
@@ -246,6 +251,7 @@ impl<'a> Trainer<'a> {
         }
         let evaluation = Evaluation::new(step, &sums, self.plan.objective);
         self.log.write_evaluation(&evaluation)?;
+        watch.evaluation(&evaluation);
         Ok(Some(evaluation))
     }
 }

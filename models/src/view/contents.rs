@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::conversations::{Conversations, Summary};
 use super::overview::Overview;
 use super::ratings::Rating;
+use super::training::{TrainingRun, training_runs};
 use crate::error::Result;
 use crate::evaluation::{FOLDER as EVAL_FOLDER, REPORT, SideBySide, System};
 use crate::persona::{FOLDER as PERSONA_FOLDER, POOL, PoolMap};
@@ -36,6 +37,7 @@ pub(crate) struct Contents<'a> {
     overview: &'a Overview,
     conversations: &'a [Summary],
     ratings: Vec<Rating>,
+    training: Vec<TrainingRun>,
     /// What `aloe eval aloe` left in this run.
     benchmark: Option<SideBySide>,
 }
@@ -67,6 +69,7 @@ impl<'a> Contents<'a> {
             overview: conversations.overview(),
             conversations: &listed[..listed.len().min(MOST_LISTED)],
             ratings,
+            training: training_runs(looked.run)?,
             benchmark: benchmark_of(looked)?,
         })
     }
@@ -84,7 +87,7 @@ pub(crate) fn pool_of(run: &Path) -> Result<Vec<PoolMember>> {
     read_lines(&run.join(PERSONA_FOLDER).join(POOL))
 }
 
-fn name_of(run: &Path) -> String {
+pub(super) fn name_of(run: &Path) -> String {
     let whole = std::fs::canonicalize(run).unwrap_or_else(|_| run.to_owned());
     whole.file_name().map_or_else(|| "run".to_owned(), |name| name.to_string_lossy().into_owned())
 }

@@ -12,8 +12,12 @@ use crate::evaluation::SideBySide;
 use crate::record::ConversationTree;
 
 const FRAME: &str = include_str!("page/frame.html");
-const STYLES: &[&str] =
-    &[include_str!("page/base.css"), include_str!("page/sections.css"), include_str!("page/benchmark.css")];
+const STYLES: &[&str] = &[
+    include_str!("page/base.css"),
+    include_str!("page/sections.css"),
+    include_str!("page/training.css"),
+    include_str!("page/benchmark.css"),
+];
 
 /// In the order in which they are run: what is used before who uses it, `app.js` last.
 const SCRIPTS: &[&str] = &[
@@ -25,6 +29,7 @@ const SCRIPTS: &[&str] = &[
     include_str!("page/conversations.js"),
     include_str!("page/rate.js"),
     include_str!("page/cost.js"),
+    include_str!("page/training.js"),
     include_str!("page/benchmark.js"),
     include_str!("page/app.js"),
 ];

@@ -5,8 +5,9 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::browser::Browser;
+use crate::ended::Ended;
 use crate::endpoint::{Act, Endpoint};
-use crate::run::{CANARY, Ended, Run};
+use crate::run::{CANARY, Run};
 
 const HOSTILE: &str = "</script><script>window.broken=1</script><img src=x onerror=\"window.broken=2\"> {{nonce}} | a";
 

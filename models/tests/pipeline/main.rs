@@ -12,4 +12,5 @@ mod kill;
 mod local;
 mod run;
 mod stages;
+mod training_view;
 mod view;

@@ -1,5 +1,6 @@
 //! `aloe train`, `export` and `score` on a real small model: what is learnt, what a kill leaves, what an export says.
 
+mod bundle;
 #[path = "../ended/mod.rs"]
 mod ended;
 mod exports;

@@ -48,6 +48,12 @@ fn trees_to_sft_to_dpo_to_an_adapter_in_the_sdk() {
     workshop.aloe("export --adapter dpo --format merged --out merged.gguf").succeeded();
     workshop.aloe("export --adapter dpo --format merged --quantize Q8_0 --out merged-q8.gguf").succeeded();
     workshop.aloe("export --adapter dpo --format peft --out peft").succeeded();
+    for card in ["adapter.md", "merged.md", "peft/README.md"] {
+        let text = std::fs::read_to_string(workshop.path(card)).expect("a card");
+        for words in ["license: apache-2.0", "| task | dpo |", "written by rule", "| margin | 0 |", "## Limits"] {
+            assert!(text.contains(words), "{card}, {words}: {text}");
+        }
+    }
     let same = |name: &str| std::fs::read(workshop.path(name).join("adapter_model.safetensors")).expect("read");
     assert!(same("dpo") == same("peft"), "there and back is the same");
     let scores = |line: &str| workshop.scores(&format!("{line} --jsonl questions.jsonl"));

@@ -30,6 +30,7 @@ pub(crate) const MODELS: &[(&str, &[&str])] = &[
     ("persona", &["preset", "provider", "random", "record", "run_dir", "error"]),
     ("dialogue", &["preset", "provider", "random", "record", "roleplay", "run_dir", "error"]),
     ("dataset", &["preset", "random", "record", "run_dir", "error"]),
+    ("bundle", &["preset", "record", "run_dir", "error"]),
     ("weights", &["error"]),
     ("train", &["random", "run_dir", "weights", "error"]),
     ("export", &["run_dir", "train", "weights", "error"]),
@@ -41,6 +42,7 @@ pub(crate) const MODELS: &[(&str, &[&str])] = &[
     (
         "commands",
         &[
+            "bundle",
             "cache",
             "catalogue",
             "cli",

@@ -38,6 +38,7 @@ pub(super) fn write(out: &Path, base: &Path, adapter: &str, quantization: Option
         template: template(header.chat_template()),
         quantization: Some(quantization.map_or("F16 where the adapter changes it", Quantization::name).to_owned()),
         least_memory_mib: memory.required_mib.next_multiple_of(STEP_MIB),
+        hf_base: None,
         base: None,
         embedding: None,
         files: vec![Artefact {

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::induction;
 use super::left_out::LeftOutList;
+use crate::bundle::Conversation;
 use crate::cli::{TaskArg, TrainArgs};
 use crate::commands::conversation_tokens::ConversationTokens;
 use crate::dataset::{Form, Plan, make};
@@ -103,12 +104,42 @@ pub(super) fn examples(
     most_examples: usize,
     left_out: &mut LeftOutList,
 ) -> Result<Vec<TokenizedExample>> {
-    let mut examples = Vec::new();
     let mut groups = HashMap::new();
+    learnable(path, most_examples, left_out, |line, row| {
+        let source = row.source.clone().unwrap_or_else(|| format!("line {line}"));
+        let sequences = sequences(&conversations_of(row, form)?, tokens, most_tokens)?;
+        let next = groups.len();
+        Ok(TokenizedExample { line, group: *groups.entry(source).or_insert(next), sequences })
+    })
+}
+
+/// As [`examples`], the same lines of the same file, as conversations.
+pub(super) fn conversations(
+    path: &Path,
+    form: Form,
+    tokens: &ConversationTokens,
+    most_tokens: usize,
+    most_examples: usize,
+    left_out: &mut LeftOutList,
+) -> Result<Vec<Vec<Conversation>>> {
+    learnable(path, most_examples, left_out, |_, row| {
+        let conversations = conversations_of(row, form)?;
+        sequences(&conversations, tokens, most_tokens).map(|_| conversations)
+    })
+}
+
+/// What `read` makes of each line, and why it makes nothing of others.
+fn learnable<T>(
+    path: &Path,
+    most: usize,
+    left_out: &mut LeftOutList,
+    mut read: impl FnMut(u64, Row) -> Result<T, String>,
+) -> Result<Vec<T>> {
+    let mut kept = Vec::new();
     let mut lines: Lines<serde_json::Value> = Lines::open(path)?;
     while let Some(line) = lines.next_line() {
         let (number, bytes) = line?;
-        if examples.len() == most_examples {
+        if kept.len() == most {
             break;
         }
         // The parser's own words quote what stands there, which may be what a person said.
@@ -117,27 +148,29 @@ pub(super) fn examples(
             line: number,
             reason: format!("column {}", error.column()),
         })?;
-        let source = row.source.clone().unwrap_or_else(|| format!("line {number}"));
-        match sequences(row, form, tokens, most_tokens) {
-            Ok(sequences) => {
-                let next = groups.len();
-                let group = *groups.entry(source).or_insert(next);
-                examples.push(TokenizedExample { line: number, group, sequences });
-            }
+        match read(number, row) {
+            Ok(example) => kept.push(example),
             Err(reason) => left_out.push(path, number, reason),
         }
     }
-    Ok(examples)
+    Ok(kept)
 }
 
-fn sequences(row: Row, form: Form, tokens: &ConversationTokens, most_tokens: usize) -> Result<Vec<Sequence>, String> {
-    let conversations = match form {
-        Form::Sft => vec![conversation(row)?],
-        Form::Preference => pair(row)?,
-    };
+fn conversations_of(row: Row, form: Form) -> Result<Vec<Conversation>, String> {
+    match form {
+        Form::Sft => Ok(vec![conversation(row)?]),
+        Form::Preference => pair(row),
+    }
+}
+
+fn sequences(
+    conversations: &[Conversation],
+    tokens: &ConversationTokens,
+    most_tokens: usize,
+) -> Result<Vec<Sequence>, String> {
     let mut sequences = Vec::with_capacity(conversations.len());
     for (messages, learned) in conversations {
-        let sequence = tokens.sequence(&messages, &learned).map_err(|error| error.to_string())?;
+        let sequence = tokens.sequence(messages, learned).map_err(|error| error.to_string())?;
         if sequence.learned_tokens() == 0 {
             return Err("its reply has no tokens".into());
         }
@@ -151,8 +184,6 @@ fn sequences(row: Row, form: Form, tokens: &ConversationTokens, most_tokens: usi
     }
     Ok(sequences)
 }
-
-type Conversation = (Vec<ChatMessage>, Vec<bool>);
 
 fn conversation(row: Row) -> Result<Conversation, String> {
     if let Some(messages) = row.messages {

@@ -1,5 +1,7 @@
 //! `aloe train`: a dataset and a base in, an adapter out.
 
+mod bundle;
+mod dashboard;
 mod data;
 mod induction;
 mod left_out;
@@ -10,25 +12,29 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use self::dashboard::Dashboard;
 use self::data::DataFiles;
 use self::left_out::LeftOutList;
 use self::room::fit;
 use super::conversation_tokens::ConversationTokens;
 use super::model_files::ModelFiles;
-use crate::cli::{LossArg, TaskArg, TrainArgs, TrainCommand};
+use crate::cli::{EngineArg, LossArg, TaskArg, TrainArgs, TrainCommand};
 use crate::dataset::Form;
 use crate::error::{Error, Result};
-use crate::output::{Output, Progress};
+use crate::output::Output;
 use crate::preset::{Preset, TrainNumbers, numbers_of};
 use crate::run_dir::{Configuration, RunDir, hash_of_file};
 use crate::settings::Settings;
 use crate::train::{
-    Base, Keep, LoraConfig, LoraPlan, Objective, Outcome, PairLoss, PairObjective, Projection, Schedule, StepMetrics,
-    TrainData, TrainFiles, TrainPlan, Trainer, TrainingMemory, Watch, is_begun, read_adapter,
+    Base, Keep, LoraConfig, LoraPlan, Objective, Outcome, PairLoss, PairObjective, Projection, Schedule, TrainData,
+    TrainFiles, TrainPlan, Trainer, TrainingMemory, is_begun, read_adapter,
 };
 
 /// The state of a run: configuration, checkpoint, log-probabilities by the reference.
 const STATE: &str = "state";
+
+/// The figures of each step, which `aloe view` draws; `--json-log` is a second copy of it.
+const LOG: &str = "log.jsonl";
 
 pub(crate) fn run(command: &TrainCommand, settings: &Settings, output: Output) -> Result<()> {
     let (args, form) = match command {
@@ -43,6 +49,10 @@ pub(crate) fn run(command: &TrainCommand, settings: &Settings, output: Output) -
     }
     let preset = Preset::resolve(&args.preset, &args.set)?;
     let numbers = with_flags(preset.train.clone(), args);
+    if args.elsewhere.engine == EngineArg::Trl {
+        return bundle::run(args, form, &preset, &numbers, settings, output);
+    }
+    bundle::refuse_flags(args)?;
     set_threads(args.threads)?;
     let path = ModelFiles::new(settings, output)?.chat_model(Some(&args.base))?;
     let base = Base::open(&path)?;
@@ -72,11 +82,12 @@ pub(crate) fn run(command: &TrainCommand, settings: &Settings, output: Output) -
     let files = TrainFiles {
         state,
         out: args.out.clone(),
-        log: args.json_log.clone(),
+        logs: [Some(run.stage(STATE)?.file(LOG)), args.json_log.clone()].into_iter().flatten().collect(),
+        events: Some(run.file("tensorboard")),
         base_name: path.to_string_lossy().into_owned(),
     };
     drop(tokens);
-    let mut watch = Shown { bar: output.counter("training", steps as u64), output };
+    let mut watch = Dashboard::new(steps, output);
     let outcome = Trainer::open(&base, &plan, &data, &files, args.resume, &mut watch)?.run(&mut watch)?;
     drop(watch);
     tell_outcome(args, &outcome, &left_out, output)
@@ -246,26 +257,6 @@ fn tell_outcome(args: &TrainArgs, outcome: &Outcome, left_out: &LeftOutList, out
     }
     output.note(&format!("the adapter is in {}; `aloe export` makes it ready for the phone", args.out.display()));
     Ok(())
-}
-
-/// The live line.
-struct Shown {
-    bar: Progress,
-    output: Output,
-}
-
-impl Watch for Shown {
-    fn step(&mut self, metrics: &StepMetrics, _of: usize) {
-        let rewards = metrics.rewards.as_ref();
-        let pairs = rewards.map(|r| format!(" acc {:.2} margin {:.3}", r.accuracies, r.margins)).unwrap_or_default();
-        self.bar.say(format!("loss {:.4}{pairs} {:.0} tok/s", metrics.loss, metrics.tokens_per_s));
-        self.bar.set(metrics.step as u64);
-    }
-
-    fn stage(&mut self, words: &str) {
-        let _ = self.output;
-        self.bar.say(words.to_owned());
-    }
 }
 
 /// For commands that take an adapter: where a folder of PEFT is meant.
