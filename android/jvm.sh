@@ -4,7 +4,7 @@
 
 kotlin_version=2.4.20 ktlint_package=1.16.1
 # A test that is silently left out (a body that is not Unit, say) must not look like a pass.
-kotlin_tests=62
+kotlin_tests=63
 
 kotlin_cache() { printf '%s/kotlin' "$(cache_folder)"; }
 kotlin_libs() { printf '%s/kotlin-compiler-%s/package/lib' "$(kotlin_cache)" "$kotlin_version"; }
@@ -118,10 +118,11 @@ kotlin_test_path() {
         "$(java_lib apiguardian-api)" "$(java_lib opentest4j)" "$(java_lib junit-platform-commons)"
 }
 
+# ALOE_TEST_LIBRARY names the folder of another library of the same sources: the small one that ships, say.
 run_on_jvm() { # class path after the tests', then the program and its arguments
     local path=$1
     shift
-    (cd "$root" && java -Djna.library.path="$target/release" -Djna.boot.library.path="$(jna_folder)" \
+    (cd "$root" && java -Djna.library.path="${ALOE_TEST_LIBRARY:-$target/release}" -Djna.boot.library.path="$(jna_folder)" \
         -Daloekit.conformance=tests/conformance -cp "$target/kotlin/tests.jar:$(kotlin_test_path):$path" "$@")
 }
 

@@ -40,8 +40,8 @@ build_slices() {
     local slice
     for slice in "${targets[@]}"; do
         say "building for $slice"
-        in_root cargo rustc --profile dist -p aloekit-ffi --lib --crate-type staticlib --target "$slice" \
-            --no-default-features --features "$features"
+        CMAKE_PROJECT_INCLUDE=$root/bindings/small.cmake in_root cargo rustc --profile dist -p aloekit-ffi --lib \
+            --crate-type staticlib --target "$slice" --no-default-features --features "$features"
     done
 }
 

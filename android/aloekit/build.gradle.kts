@@ -63,6 +63,7 @@ val cargo by tasks.registering(Exec::class) {
     environment("RUSTFLAGS", "-C link-arg=-Wl,-z,max-page-size=16384")
     // Not stripped here: the bindings are read from the library's own symbols, and packaging strips its copy.
     environment("CARGO_PROFILE_DIST_STRIP", "none")
+    environment("CMAKE_PROJECT_INCLUDE", workspace.resolve("bindings/small.cmake").path)
     val targets = abis.flatMap { listOf("-t", it) }
     val build = listOf("build", "--profile", "dist", "-p", "aloekit-ffi", "--no-default-features", "--features", "ort,cipher")
     commandLine(listOf("cargo", "ndk", "-P", "26") + targets + listOf("-o", nativeLibraries.get().asFile.path) + build)

@@ -18,6 +18,7 @@ mod persona;
 mod pump;
 mod records;
 mod reply;
+mod secret;
 mod session;
 mod store;
 mod testing;
@@ -38,6 +39,7 @@ pub use records::{
     Recalled, ReplyState, StopReason, StoredTurn, SupersededFact, Turn, VectorStatus,
 };
 pub use reply::{Reply, ReplyListener};
+pub use secret::SecretBytes;
 pub use session::Session;
 pub use store::{Durability, OnDamage, StoreKey, encrypt_store};
 pub use testing::{ScriptParams, ScriptedReply, open_scripted_assistant};

@@ -4,14 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use aloekit::memory::{self, MemoryParams, StorePath};
-use zeroize::Zeroizing;
 
+use crate::secret::SecretBytes;
 use crate::{Result, calls};
 
 /// The key of an encrypted store: 32 random bytes that the app keeps in the system's keeper of secrets.
 ///
 /// An object, so that printing parameters shows no byte of it. Wiped from this library's memory when nobody holds it any
-/// more; the bytes that it was made of are the app's to wipe.
+/// more, and so is the buffer in which it came; the bytes that it was made of are the app's to wipe.
 #[derive(Debug, uniffi::Object)]
 pub struct StoreKey(Result<memory::StoreKey>);
 
@@ -23,8 +23,8 @@ impl StoreKey {
     // (uniffi 0.32).
     #[uniffi::constructor]
     #[must_use]
-    pub fn new(bytes: Vec<u8>) -> Self {
-        Self(memory::StoreKey::from_slice(&Zeroizing::new(bytes)).map_err(Into::into))
+    pub fn new(bytes: SecretBytes) -> Self {
+        Self(memory::StoreKey::from_slice(bytes.as_slice()).map_err(Into::into))
     }
 }
 

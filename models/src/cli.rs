@@ -152,6 +152,8 @@ pub(crate) enum MemoryCommand {
     Reembed(ReembedArgs),
     /// Encrypt the memory; a key file that is not there is made. Close open chats first
     Encrypt(StoreArgs),
+    /// Put an encrypted memory under another key; a new key file that is not there is made. Close open chats first
+    Rekey(RekeyArgs),
 }
 
 /// Which memory.
@@ -163,6 +165,16 @@ pub(crate) struct StoreArgs {
     /// File with the key of an encrypted memory; otherwise ALOE_STORE_KEY or the keyring has it
     #[arg(long, value_name = "FILE", env = "ALOE_STORE_KEY_FILE")]
     pub(crate) key_file: Option<PathBuf>,
+}
+
+/// Which memory, and what it is to be read with from now on.
+#[derive(Debug, Args)]
+pub(crate) struct RekeyArgs {
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    /// File with the new key; otherwise a new one is made and kept in the keyring
+    #[arg(long, value_name = "FILE")]
+    pub(crate) new_key_file: Option<PathBuf>,
 }
 
 /// Which memory, and what finds by meaning in it.
@@ -399,6 +411,7 @@ mod tests {
             "aloe memory edit --db d --id 3 --text t",
             "aloe memory pin --db d --id 3",
             "aloe memory encrypt --db d --key-file k",
+            "aloe memory rekey --db d --key-file k --new-key-file n",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }

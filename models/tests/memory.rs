@@ -37,7 +37,7 @@ impl Home {
 
     /// By words alone, as no model is here.
     fn run(&self, args: &[&str]) -> Output {
-        let by_words = !["encrypt", "export", "pin", "unpin"].contains(&args[0]);
+        let by_words = !["encrypt", "export", "pin", "rekey", "unpin"].contains(&args[0]);
         self.run_with(args, by_words)
     }
 
@@ -405,10 +405,46 @@ fn an_encrypted_memory_shows_nothing_in_its_files_and_opens_with_its_key_alone()
     assert!(!said(&bad).contains(&digits[1..9]), "no part of a key is said: {}", said(&bad));
 }
 
+#[test]
+fn under_another_key_a_memory_opens_with_that_alone_and_nothing_sealed_with_the_old_one_stays() {
+    let home = Home::filled();
+    let [old, new] = ["old", "new"].map(|name| home.path(name).display().to_string());
+    home.refused(&["rekey", "--new-key-file", &new], "is under no key");
+    home.ok(&["encrypt", "--key-file", &old]);
+    std::fs::create_dir(home.path("data/snapshots")).expect("a folder");
+    std::fs::write(home.path("data/snapshots/1.kv"), "sealed").expect("a snapshot");
+    home.ok(&["rekey", "--key-file", &old, "--new-key-file", &new]);
+    assert_ne!(std::fs::read(&old).expect("read"), std::fs::read(&new).expect("a key was made"));
+    assert!(!home.path("data/snapshots/1.kv").exists());
+    home.refused(&["export", "--key-file", &old], "ALOE_STORE_KEY");
+    assert!(shown(&home.ok(&["export", "--key-file", &new])).contains(CANARY));
+}
+
+#[test]
+fn a_change_of_keys_that_is_refused_changes_no_byte_and_makes_no_key() {
+    let home = Home::filled();
+    let [key, new] = ["key", "new"].map(|name| home.path(name).display().to_string());
+    home.ok(&["encrypt", "--key-file", &key]);
+    // Opened once with its key: the first opening after `encrypt` sets up the log.
+    home.ok(&["export", "--key-file", &key]);
+    let before = std::fs::read(home.db()).expect("read");
+    let wrong = home.write_text("wrong", &"ab".repeat(32));
+    home.refused(&["rekey", "--key-file", &wrong, "--new-key-file", &new], "ALOE_STORE_KEY");
+    assert!(!home.path("new").exists(), "a key that nothing is under would be taken for the memory's");
+    home.refused(&["rekey", "--key-file", &key, "--new-key-file", &key], "is the present one");
+    let short = home.write_text("short", "abab");
+    home.refused(&["rekey", "--key-file", &key, "--new-key-file", &short], "holds no key");
+    assert!(std::fs::read(home.db()).expect("read") == before, "a refusal changes no byte");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn no_key_is_kept_in_a_keyring_that_forgets() {
     let home = Home::filled();
-    home.refused(&["encrypt"], "forgets its keys");
+    home.refused(&["encrypt"], "--key-file FILE keeps");
     home.ok(&["export"]);
+    let key = home.path("key").display().to_string();
+    home.ok(&["encrypt", "--key-file", &key]);
+    home.refused(&["rekey", "--key-file", &key], "--new-key-file FILE keeps");
+    home.ok(&["export", "--key-file", &key]);
 }

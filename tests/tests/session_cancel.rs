@@ -2,13 +2,15 @@
 
 mod session_fixture;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use aloekit::engine::{Engine, Script, ScriptedReply};
 use aloekit::memory::ReplyState;
-use aloekit::{Error, Reply, StopReason};
+use aloekit::{Assistant, Error, Reply, StopReason};
 use aloekit_tests::fixtures::engine;
 use session_fixture::{
-    block_on, brief, brief_new, expect_sound, launch, say, say_when_free, session, stored_reply, transcript, within,
+    block_on, brief, brief_new, expect_sound, launch, say, session, stored_reply, transcript, within,
 };
 
 const STORY: &str = "Tell me a very long story about the sea.";
@@ -19,6 +21,14 @@ fn next(reply: &mut Reply) -> Option<String> {
 
 fn read_all(reply: &mut Reply) -> String {
     std::iter::from_fn(|| next(reply)).collect()
+}
+
+/// Forty words, two milliseconds apart.
+fn scripted(data: &Path) -> Assistant {
+    let pieces = (0..40).map(|i| format!("w{i} ")).collect();
+    let replies = vec![ScriptedReply { pieces, piece_delay: Duration::from_millis(2), fails_with: None }];
+    let engine = Engine::scripted(Script { replies, n_ctx: 2048, uses_gpu: false });
+    launch(data, &engine.expect("an engine"))
 }
 
 #[test]
@@ -74,7 +84,7 @@ fn cancelling_inside_a_long_prefill_ends_it_at_once_and_keeps_the_message() {
 }
 
 #[test]
-fn a_reply_dropped_at_any_point_is_recorded_as_cancelled_and_the_session_is_free_again_soon() {
+fn a_reply_dropped_at_any_point_is_recorded_as_cancelled_and_the_next_message_waits_for_that() {
     let data = tempfile::tempdir().expect("a folder");
     let assistant = launch(data.path(), &engine(1024));
     let mut talk = session(&assistant, brief(40));
@@ -82,12 +92,52 @@ fn a_reply_dropped_at_any_point_is_recorded_as_cancelled_and_the_session_is_free
         let mut reply = block_on(talk.send(STORY)).expect("it is sent");
         let seen: String = (0..round).map_while(|_| next(&mut reply)).collect();
         drop(reply);
-        say_when_free(&mut talk, "Go on.");
+        say(&mut talk, "Go on.");
         let stored = transcript(&assistant, &talk);
         let (text, state) = stored_reply(&stored[2 * round]).expect("the dropped reply");
         assert_eq!(state, ReplyState::Cancelled);
         assert!(text.starts_with(&seen));
     }
+}
+
+/// No call between cancelling and sending waits for anything: the session does.
+#[test]
+fn a_session_is_cancelled_and_used_again_a_hundred_times_without_a_pause() {
+    let data = tempfile::tempdir().expect("a folder");
+    let assistant = scripted(data.path());
+    let mut talk = session(&assistant, brief(400));
+    for round in 0..100 {
+        let mut reply = block_on(talk.send("talk")).expect("a cancelled reply keeps nobody out");
+        for _ in 0..round % 3 {
+            next(&mut reply).expect("it goes on for long");
+        }
+        match round % 4 {
+            0 => drop(reply),
+            1 => reply.cancel_handle().cancel(),
+            // To its last piece and no further: what ends it is being recorded.
+            2 => while next(&mut reply).is_some() {},
+            _ => {
+                reply.cancel_handle().cancel();
+                block_on(reply.finish()).expect("ends well");
+            }
+        }
+    }
+    assert_eq!(say(&mut talk, "talk").turn, 101);
+    let stored = transcript(&assistant, &talk);
+    assert_eq!(stored.len(), 101);
+    assert!(stored.iter().all(|turn| turn.reply.is_some()), "each was recorded");
+}
+
+#[test]
+fn a_session_that_closes_keeps_nobody_waiting_for_a_cancelled_reply() {
+    let data = tempfile::tempdir().expect("a folder");
+    let assistant = scripted(data.path());
+    let mut talk = session(&assistant, brief(400));
+    let reply = block_on(talk.send("talk")).expect("it is sent");
+    reply.cancel_handle().cancel();
+    assistant.close();
+    let sent = within(Duration::from_secs(10), move || block_on(talk.send("talk")).map(drop));
+    assert!(matches!(sent, Err(Error::Closed)), "{sent:?}");
 }
 
 #[test]
@@ -118,7 +168,7 @@ fn a_send_that_its_caller_gave_up_keeps_the_message_and_frees_the_session() {
         })
         .await;
     });
-    let turn = say_when_free(&mut talk, "Hello.");
+    let turn = say(&mut talk, "Hello.");
     let stored = transcript(&assistant, &talk);
     assert_eq!((turn.turn, stored.len()), (2, 2));
     assert_eq!(stored[0].user, STORY);

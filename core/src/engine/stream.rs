@@ -86,6 +86,11 @@ impl CancelHandle {
             self.waker.interrupt();
         }
     }
+
+    /// Whether the end was asked for, by a handle or by dropping the stream.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::SeqCst)
+    }
 }
 
 /// A reply being generated. Dropping it cancels.

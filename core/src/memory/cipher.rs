@@ -6,6 +6,9 @@
 
 use std::fmt;
 
+// Brings the SQLite that `rusqlite` is linked with.
+#[cfg(feature = "cipher")]
+use aloekit_sqlcipher as _;
 use rusqlite::Connection;
 use zeroize::Zeroizing;
 

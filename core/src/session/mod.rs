@@ -6,6 +6,7 @@
 mod assistant;
 mod background;
 mod learning;
+mod occupancy;
 mod params;
 mod persona;
 mod record;
@@ -18,7 +19,7 @@ mod user_message;
 
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use assistant::{Assistant, AssistantParams};
@@ -33,6 +34,7 @@ use crate::error::{Error, Result};
 use crate::memory::{ConversationId, Origin, Recalled, RetrieveLimits, TurnOptions};
 use crate::prompt::{Costs, Plan, PromptParts, Quoted, TokenBudget, recalled_block};
 use assistant::Shared;
+use occupancy::{Occupancy, Occupied};
 use params::check_scales;
 use persona::Persona;
 use record::Recorder;
@@ -52,7 +54,7 @@ struct Inner {
     conversation: AtomicI64,
     sequence: Sequence,
     /// Whether a reply is being generated or recorded.
-    busy: AtomicBool,
+    occupancy: Arc<Occupancy>,
     state: Mutex<State>,
 }
 
@@ -90,21 +92,20 @@ impl Session {
 
     /// Sends a message; the reply comes as a stream. When this returns, the message is durable.
     ///
-    /// A text is what the user typed; a [`UserMessage`] tells apart what they pasted with it.
+    /// A text is what the user typed; a [`UserMessage`] tells apart what they pasted with it. A reply that was cancelled
+    /// or dropped is waited for until it is recorded, which takes about a token.
     ///
     /// # Errors
     /// [`Error::InvalidInput`] for an empty message, [`Error::Busy`] while another reply is under way,
     /// [`Error::ContextExceeded`] when the message does not fit (it is not stored then); those of the store.
     pub async fn send(&mut self, message: impl Into<UserMessage>) -> Result<Reply> {
-        if self.inner.busy.swap(true, Ordering::SeqCst) {
-            return Err(Error::Busy);
-        }
+        let occupied = self.inner.occupancy.take().await?;
         let mut starting = Starting { inner: Arc::clone(&self.inner), done: false };
         let message = message.into().compose();
         let started = self.inner.shared.background.run(move || {
-            let started = Inner::start(&starting.inner, message);
+            let started = Inner::start(&starting.inner, message, occupied);
             if started.is_ok() {
-                starting.stay_busy();
+                starting.settle();
             }
             started
         });
@@ -153,7 +154,7 @@ impl Session {
     /// [`Error::AdapterMismatch`] and file errors leave the old ones on.
     pub fn set_adapters(&mut self, adapters: Vec<(PathBuf, f32)>) -> Result<()> {
         check_scales(&adapters)?;
-        if self.inner.busy.load(Ordering::SeqCst) {
+        if self.inner.occupancy.is_taken() {
             return Err(Error::Busy);
         }
         let inner = Arc::clone(&self.inner);
@@ -190,15 +191,16 @@ impl State {
     }
 }
 
-/// Frees the session again when no reply came of it, be it that the job was never run. Nothing is recorded then that
-/// would let idle reading go on, so this does.
+/// Lets idle reading go on when no reply came of a message, be it that the job was never run: the end of a reply does so
+/// otherwise.
 struct Starting {
     inner: Arc<Inner>,
     done: bool,
 }
 
 impl Starting {
-    fn stay_busy(&mut self) {
+    /// A method, so that a closure takes the whole and not the flag alone.
+    fn settle(&mut self) {
         self.done = true;
     }
 }
@@ -206,7 +208,6 @@ impl Starting {
 impl Drop for Starting {
     fn drop(&mut self) {
         if !self.done {
-            self.inner.busy.store(false, Ordering::SeqCst);
             self.inner.shared.learning.resume();
         }
     }
@@ -239,7 +240,7 @@ impl Inner {
             erasures,
         });
         let conversation = AtomicI64::new(conversation.0);
-        Ok(Self { shared, conversation, sequence, busy: AtomicBool::new(false), state })
+        Ok(Self { shared, conversation, sequence, occupancy: Arc::default(), state })
     }
 
     fn conversation(&self) -> ConversationId {
@@ -251,7 +252,7 @@ impl Inner {
     }
 
     /// Records the message, composes the prompt and starts the reply. Runs on the background thread.
-    fn start(self: &Arc<Self>, message: Composed) -> Result<Reply> {
+    fn start(self: &Arc<Self>, message: Composed, occupied: Occupied) -> Result<Reply> {
         let Composed { text, pasted } = message;
         if text.is_empty() {
             return Err(Error::InvalidInput { what: "message", reason: "it is empty".into() });
@@ -281,7 +282,7 @@ impl Inner {
         };
         let messages = parts.messages();
         state.transcript.begin(turn, recalled, text.clone(), quoted);
-        let (recorder, recorded) = Recorder::new(Arc::clone(self), turn, plan.prompt_tokens);
+        let (recorder, recorded) = Recorder::new(Arc::clone(self), turn, plan.prompt_tokens, occupied);
         let params = GenerateParams {
             sampling: state.params.sampling.clone(),
             constraint: state.params.constraint.clone(),
@@ -292,8 +293,9 @@ impl Inner {
             observer: Some(Box::new(recorder)),
         };
         let stream = self.sequence.generate(&messages, params)?;
+        let held = self.occupancy.answered_by(stream.cancel_handle());
         let given = Given { persona: state.persona.facts().to_vec(), facts };
-        Ok(Reply::new(stream, recorded, turn, text, given))
+        Ok(Reply::new(stream, recorded, turn, text, given, held))
     }
 
     /// What the prompt would take, with the facts of the system prompt up to date. They go before the message does.

@@ -1,12 +1,12 @@
 //! Writes a reply down as it comes, whoever reads it.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
 use super::Inner;
+use super::occupancy::Occupied;
 use crate::engine::{Generated, GenerationObserver, StopReason};
 use crate::error::{Error, Result};
 use crate::memory::ReplyState;
@@ -23,13 +23,21 @@ pub(super) struct Recorder {
     /// The reply so far: what is kept of it when it fails.
     text: String,
     recorded: Option<oneshot::Sender<Result<()>>>,
+    /// Frees the session when the reply is recorded, or never will be.
+    occupied: Option<Occupied>,
 }
 
 impl Recorder {
-    pub(super) fn new(session: Arc<Inner>, turn: i64, prompt_tokens: usize) -> (Self, oneshot::Receiver<Result<()>>) {
+    pub(super) fn new(
+        session: Arc<Inner>,
+        turn: i64,
+        prompt_tokens: usize,
+        occupied: Occupied,
+    ) -> (Self, oneshot::Receiver<Result<()>>) {
         let (recorded, receiver) = oneshot::channel();
+        let (recorded, occupied) = (Some(recorded), Some(occupied));
         let saved_at = Instant::now();
-        (Self { session, turn, prompt_tokens, saved_at, text: String::new(), recorded: Some(recorded) }, receiver)
+        (Self { session, turn, prompt_tokens, saved_at, text: String::new(), recorded, occupied }, receiver)
     }
 }
 
@@ -57,10 +65,10 @@ impl GenerationObserver for Recorder {
             Err(_) => (std::mem::take(&mut self.text), ReplyState::Failed),
         };
         let used = prompt_tokens + outcome.as_ref().map_or(0, |generated| generated.stats.reply_tokens);
-        let recorded = self.recorded.take();
+        let (recorded, occupied) = (self.recorded.take(), self.occupied.take());
         self.session.shared.background.submit(move || {
             let saved = session.record(turn, text, state);
-            session.busy.store(false, Ordering::SeqCst);
+            drop(occupied);
             if saved.is_ok() {
                 session.summarise_if_long(used);
             }

@@ -1,8 +1,11 @@
 //! A reply as the app reads it, and the turn that comes of it.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use tokio::sync::oneshot;
 
+use super::occupancy::Held;
 use crate::engine::{CancelHandle, GenerationStats, StopReason, TokenStream};
 use crate::error::{Error, Result};
 use crate::memory::Recalled;
@@ -33,6 +36,7 @@ pub struct Reply {
     turn: i64,
     user: String,
     given: Given,
+    _held: Arc<Held>,
 }
 
 /// What a reply was given of the memory.
@@ -56,8 +60,9 @@ impl Reply {
         turn: i64,
         user: String,
         given: Given,
+        held: Arc<Held>,
     ) -> Self {
-        Self { stream, recorded, turn, user, given }
+        Self { stream, recorded, turn, user, given, _held: held }
     }
 
     /// The number of the turn being answered.

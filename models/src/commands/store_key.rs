@@ -16,6 +16,8 @@ use crate::error::{Error, Result};
 const VARIABLE: &str = "ALOE_STORE_KEY";
 /// The service's name in the keyring; the user's name there is the memory's path.
 const SERVICE: &str = "aloekit memory";
+/// Under this name lies the key that a memory is being put under.
+const NEXT_SERVICE: &str = "aloekit memory, next key";
 /// What every SQLite file that is not encrypted begins with.
 const PLAIN: &[u8] = b"SQLite format 3\0";
 const HINT: &str = "a key is 32 bytes, or 64 hexadecimal digits; `aloe memory encrypt --key-file FILE` makes one";
@@ -44,17 +46,53 @@ pub(crate) fn is_secret(path: &Path, key_file: Option<&Path>) -> bool {
 pub(crate) fn given_or_new(path: &Path, key_file: Option<&Path>) -> Result<StoreKey> {
     match key_file {
         Some(file) if !file.exists() => new_in_file(file),
-        _ => given(key_file)?.map_or_else(|| new_in_keyring(path), Ok),
+        _ => given(key_file)?.map_or_else(|| new_in_keyring(SERVICE, path), Ok),
+    }
+}
+
+/// A key that takes the place of a memory's present one. The keyring holds both until the memory is under the new one:
+/// whenever the process dies, the memory's key is kept.
+pub(crate) struct Replacement {
+    key: StoreKey,
+    in_keyring: bool,
+}
+
+impl Replacement {
+    /// The key in the file, or a new one that is kept before this returns: there, or in the keyring.
+    pub(crate) fn given_or_new(path: &Path, key_file: Option<&Path>) -> Result<Self> {
+        let key = match key_file {
+            Some(file) if !file.exists() => new_in_file(file),
+            Some(file) => read(file),
+            None => new_in_keyring(NEXT_SERVICE, path),
+        };
+        Ok(Self { key: key?, in_keyring: key_file.is_none() })
+    }
+
+    pub(crate) fn key(&self) -> &StoreKey {
+        &self.key
+    }
+
+    /// Once the memory is under it.
+    pub(crate) fn put_in_place(&self, path: &Path) -> Result<()> {
+        if self.in_keyring && promote(path).is_none() {
+            let reason = "the memory is under its new key, and the keyring still has that as the next one";
+            return Err(Error::usage(reason, "unlock the keyring; the next command puts it in place"));
+        }
+        Ok(())
     }
 }
 
 fn given(key_file: Option<&Path>) -> Result<Option<StoreKey>> {
     if let Some(file) = key_file {
-        let bytes = Zeroizing::new(std::fs::read(file).map_err(|error| Error::io(file, error))?);
-        return parse(&bytes, &file.display().to_string()).map(Some);
+        return read(file).map(Some);
     }
     let text: Option<Zeroizing<Vec<u8>>> = std::env::var_os(VARIABLE).map(|text| text.into_encoded_bytes().into());
     text.filter(|text| !text.is_empty()).map(|text| parse(&text, VARIABLE)).transpose()
+}
+
+fn read(file: &Path) -> Result<StoreKey> {
+    let bytes = Zeroizing::new(std::fs::read(file).map_err(|error| Error::io(file, error))?);
+    parse(&bytes, &file.display().to_string())
 }
 
 /// 32 bytes as they are, or their hexadecimal digits with white space around them.
@@ -88,13 +126,14 @@ fn new_in_file(path: &Path) -> Result<StoreKey> {
     Ok(StoreKey::new(*bytes))
 }
 
-fn new_in_keyring(path: &Path) -> Result<StoreKey> {
+fn new_in_keyring(service: &str, path: &Path) -> Result<StoreKey> {
     if cfg!(target_os = "linux") {
         let reason = "this system's keyring forgets its keys when the machine is switched off";
-        return Err(Error::usage(reason, "--key-file FILE keeps the key in a file, made if it is not there"));
+        let option = if service == SERVICE { "--key-file" } else { "--new-key-file" };
+        return Err(Error::usage(reason, format!("{option} FILE keeps the key in a file, made if it is not there")));
     }
     let bytes = random()?;
-    let kept = entry(path).and_then(|entry| {
+    let kept = entry(service, path).and_then(|entry| {
         entry.set_secret(bytes.as_slice())?;
         entry.get_secret().map(Zeroizing::new)
     });
@@ -105,15 +144,37 @@ fn new_in_keyring(path: &Path) -> Result<StoreKey> {
     }
 }
 
-/// A machine without a keyring, or one that is locked, has no key there.
+/// A machine without a keyring, or one that is locked, has no key there. Where a change of keys was cut short, the memory
+/// itself says which of two is its own.
 fn from_keyring(path: &Path) -> Option<StoreKey> {
-    let bytes = Zeroizing::new(entry(path).ok()?.get_secret().ok()?);
+    match kept(NEXT_SERVICE, path) {
+        Some(next) if opens(path, &next) => promote(path).or(Some(next)),
+        _ => kept(SERVICE, path),
+    }
+}
+
+fn opens(path: &Path, key: &StoreKey) -> bool {
+    let params = MemoryParams { key: Some(key.clone()), ..MemoryParams::file(path) };
+    aloekit::memory::MemoryStore::open(params, None).is_ok()
+}
+
+/// Makes the next key the present one.
+fn promote(path: &Path) -> Option<StoreKey> {
+    let next = entry(NEXT_SERVICE, path).ok()?;
+    let bytes = Zeroizing::new(next.get_secret().ok()?);
+    entry(SERVICE, path).ok()?.set_secret(&bytes).ok()?;
+    next.delete_credential().ok()?;
     StoreKey::from_slice(&bytes).ok()
 }
 
-fn entry(path: &Path) -> keyring::Result<keyring::Entry> {
+fn kept(service: &str, path: &Path) -> Option<StoreKey> {
+    let bytes = Zeroizing::new(entry(service, path).ok()?.get_secret().ok()?);
+    StoreKey::from_slice(&bytes).ok()
+}
+
+fn entry(service: &str, path: &Path) -> keyring::Result<keyring::Entry> {
     let whole = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    keyring::Entry::new(SERVICE, &whole.to_string_lossy())
+    keyring::Entry::new(service, &whole.to_string_lossy())
 }
 
 fn random() -> Result<Zeroizing<[u8; KEY_BYTES]>> {
@@ -135,6 +196,29 @@ mod tests {
             let error = parse(wrong.as_bytes(), "the file").expect_err("no key").to_string();
             assert_eq!(error, "the file holds no key of a memory", "it names none of the bytes");
         }
+    }
+
+    /// The system's own keyring: on Linux the kernel's, which lasts as long as this test needs it.
+    #[test]
+    fn where_a_change_of_keys_was_cut_short_the_memory_says_which_of_two_kept_keys_is_its_own() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("memory.db");
+        let keys = [[1; KEY_BYTES], [2; KEY_BYTES]];
+        let store = |service, key: [u8; KEY_BYTES]| entry(service, &path).and_then(|entry| entry.set_secret(&key));
+        let made = MemoryParams { key: Some(StoreKey::new(keys[0])), ..MemoryParams::file(&path) };
+        let memory = aloekit::memory::MemoryStore::open(made, None).expect("a memory");
+        if store(SERVICE, keys[0]).and(store(NEXT_SERVICE, keys[1])).is_err() || kept(NEXT_SERVICE, &path).is_none() {
+            println!("SKIPPED a change of keys that was cut short: no keyring answers here");
+            return;
+        }
+        let found = || params(path.clone(), None).expect("parameters").key;
+        assert_eq!(found(), Some(StoreKey::new(keys[0])), "the next key is not used before it is the memory's");
+        memory.rekey(&StoreKey::new(keys[1])).expect("another key");
+        drop(memory);
+        assert_eq!(found(), Some(StoreKey::new(keys[1])));
+        assert!(kept(NEXT_SERVICE, &path).is_none(), "it is the present one now");
+        assert_eq!(found(), Some(StoreKey::new(keys[1])));
+        entry(SERVICE, &path).and_then(|entry| entry.delete_credential()).expect("nothing is left behind");
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use aloekit_ffi::{
-    AloeError, Assistant, Persona, Recalled, Reply, ReplyListener, Result, ScriptParams, ScriptedReply, Session,
-    StopReason, Turn, UserMessage, encrypt_store, estimate_memory, open_assistant, open_scripted_assistant,
+    AloeError, Assistant, Persona, Recalled, Reply, ReplyListener, Result, ScriptParams, ScriptedReply, Session, Turn,
+    UserMessage, encrypt_store, estimate_memory, open_assistant, open_scripted_assistant,
 };
 use serde_json::Value;
 
@@ -149,8 +149,8 @@ impl Interpreter {
         for _ in 0..step.number("after_pieces").expect("how many") {
             reply.next().await?;
         }
+        // Nobody waits for the end here: the next message of the session does.
         reply.cancel();
-        assert!(matches!(reply.finish().await?.stop, StopReason::Cancelled | StopReason::EndOfTurn));
         Ok(())
     }
 

@@ -108,7 +108,7 @@ pub(crate) fn message(step: &Step<'_>) -> UserMessage {
 /// The key of so many bytes (32, if nothing is said), each of them the number.
 pub(crate) fn key(step: &Step<'_>) -> Option<Arc<StoreKey>> {
     let length = step.unsigned("key_length").unwrap_or(32) as usize;
-    step.unsigned("key").map(|byte| Arc::new(StoreKey::new(vec![byte as u8; length])))
+    step.unsigned("key").map(|byte| Arc::new(StoreKey::new(vec![byte as u8; length].into())))
 }
 
 fn induction(step: &Step<'_>) -> Option<Induction> {

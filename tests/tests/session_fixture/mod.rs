@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use aloekit::engine::{Constraint, Engine, EngineParams};
 use aloekit::memory::{MemoryParams, MemoryStore, ReplyState, StoredTurn};
-use aloekit::{Assistant, AssistantParams, Conversation, Error, Induction, Overflow, Session, SessionParams, Turn};
+use aloekit::{Assistant, AssistantParams, Conversation, Induction, Overflow, Session, SessionParams, Turn};
 use aloekit_tests::fixtures::quick_session;
 
 #[allow(unused_imports, reason = "each test file uses its own part")]
@@ -67,16 +67,6 @@ pub fn expect_sound(assistant: &Assistant) {
 }
 
 /// What is sent once the session is free again: a dropped reply is still being recorded when the drop returns.
-pub fn say_when_free(session: &mut Session, text: &str) -> Turn {
-    for _ in 0..500 {
-        match try_say(session, text) {
-            Err(Error::Busy) => std::thread::sleep(Duration::from_millis(10)),
-            outcome => return outcome.expect("the turn ends well"),
-        }
-    }
-    panic!("still busy after five seconds");
-}
-
 pub fn transcript(assistant: &Assistant, session: &Session) -> Vec<StoredTurn> {
     assistant.memory().transcript(session.conversation()).expect("the transcript")
 }

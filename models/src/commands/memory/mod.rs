@@ -7,6 +7,7 @@ mod facts;
 mod forget;
 mod import;
 mod listing;
+mod rekey;
 mod search;
 
 use std::num::NonZero;
@@ -41,6 +42,7 @@ pub(crate) fn run(command: MemoryCommand, settings: &Settings, output: Output) -
         MemoryCommand::Export(args) => export::run(&args, &stores),
         MemoryCommand::Reembed(args) => reembed(&args, &stores),
         MemoryCommand::Encrypt(args) => encrypt::run(&args, &stores),
+        MemoryCommand::Rekey(args) => rekey::run(&args, &stores),
     }
 }
 

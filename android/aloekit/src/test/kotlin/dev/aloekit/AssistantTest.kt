@@ -2,6 +2,7 @@ package dev.aloekit
 
 import dev.aloekit.testing.ScriptedAssistant
 import kotlinx.coroutines.CompletableDeferred
+import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.async
 import kotlinx.coroutines.cancelAndJoin
 import kotlinx.coroutines.delay
@@ -88,6 +89,21 @@ internal class AssistantTest {
             begun.await()
             assistant.closeAndWait()
             assertIs<AloeException.Closed>(outcome.await().exceptionOrNull())
+        }
+
+    @Test
+    fun `a listened reply is given up a hundred times and the session takes the next message at once`(): Unit =
+        runBlocking {
+            ScriptedAssistant.open(slow(40)).use { assistant ->
+                val session = assistant.session()
+                repeat(100) {
+                    val begun = CompletableDeferred<Unit>()
+                    val talking = launch(Dispatchers.Default) { session.sendTo("talk") { begun.complete(Unit) } }
+                    begun.await()
+                    talking.cancelAndJoin()
+                }
+                assertEquals(101L, session.sendTo("talk") {}.turn)
+            }
         }
 
     @Test
