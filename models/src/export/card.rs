@@ -358,7 +358,7 @@ mod tests {
         let statistics = json!({ "train": 84, "validation": 12, "scripted": 96, "models": { "user gpt": 12 } });
         std::fs::write(state.join("dataset/statistics.json"), statistics.to_string()).expect("written");
         let log = [
-            json!({ "step": 0, "eval_loss": 0.6931, "rewards/margins": 0.0, "eval_examples": 12.0 }),
+            json!({ "step": 0, "eval_loss": 0.6875, "rewards/margins": 0.0, "eval_examples": 12.0 }),
             json!({ "step": 4, "loss": 0.1, "grad_norm": 1.0 }),
             json!({ "step": 4, "eval_loss": 0.056, "rewards/margins": 3.8, "eval_examples": 12.0 }),
         ];
@@ -376,7 +376,7 @@ mod tests {
             "- data: BLAKE3 `dd`",
             "- written by user gpt: 12",
             "96 of the examples were written by rule",
-            "| loss | 0.6931 | 0.056 |",
+            "| loss | 0.6875 | 0.056 |",
             "| margin | 0 | 3.8 |",
             "The ALOE benchmark was not run",
         ] {

@@ -67,7 +67,7 @@ fn records(path: &Path) -> Vec<(u64, Vec<(u64, Part)>)> {
         let length = take(&mut rest, 8);
         let crc = |of: &[u8], stored: Vec<u8>| {
             let value = crc32c::crc32c(of);
-            let masked = ((value >> 15) | (value << 17)).wrapping_add(0xa282_ead8);
+            let masked = value.rotate_right(15).wrapping_add(0xa282_ead8);
             assert_eq!(masked.to_le_bytes().to_vec(), stored);
         };
         crc(&length, take(&mut rest, 4));
