@@ -12,5 +12,6 @@ pub use engine::{CancelHandle, GenerationStats, StopReason};
 pub use error::{Error, Result};
 pub use message::{Message, Role};
 pub use session::{
-    Assistant, AssistantParams, Conversation, Induction, Overflow, Reply, Session, SessionParams, Turn, UserMessage,
+    Alignment, Assistant, AssistantParams, Conversation, Induction, Overflow, Reply, Session, SessionParams, Turn,
+    UserMessage,
 };

@@ -95,7 +95,7 @@ fn the_flags_and_commands_that_the_readme_names_are_in_the_grammar() {
     let grammar = read("models/src/cli.rs") + &rooms.collect::<String>();
     let words = readme.split(|c: char| c.is_whitespace() || c == '`' || c == '(').filter_map(|w| w.strip_prefix("--"));
     let flags = words.map(|word| word.trim_end_matches(|c: char| !c.is_ascii_lowercase()));
-    let ours = flags.filter(|flag| !["no-deps", "open"].contains(flag)); // those two are cargo's
+    let ours = flags.filter(|flag| !["no-deps", "open", "logdir"].contains(flag)); // those are cargo's and TensorBoard's
     let unknown: Vec<_> = ours.filter(|flag| !grammar.contains(&format!(" {}:", flag.replace('-', "_")))).collect();
     assert!(unknown.is_empty(), "no such flags: {unknown:?}");
     let slash = read("models/src/commands/chat/slash.rs");

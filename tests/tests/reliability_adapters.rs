@@ -11,7 +11,7 @@ use aloekit::engine::{AdapterId, Constraint, Engine, EngineParams, GenerateParam
 use aloekit::{Error, Message, SessionParams};
 use aloekit_tests::fixtures::greedy;
 use aloekit_tests::tiny_model::TinyModel;
-use session_fixture::{block_on, brief, launch, say, session, within};
+use session_fixture::{SYSTEM, block_on, brief, launch, say, session, within};
 
 /// A tiny model, adapters for it and for another, in a folder.
 struct Files {
@@ -26,6 +26,7 @@ impl Files {
         for (name, seed) in [("one", 1), ("two", 2), ("three", 3)] {
             tiny.build_adapter(8, 16.0, 0.5, seed).write(files.path(name)).expect("written");
         }
+        tiny.build_adapter(8, 16.0, 0.0, 4).write(files.path("zero")).expect("written");
         let wider = TinyModel { n_embd: 96, n_head: 6, n_head_kv: 3, ..TinyModel::default() };
         wider.build_adapter(8, 16.0, 0.5, 1).write(files.path("wider")).expect("written");
         let whole = std::fs::read(files.path("one")).expect("readable");
@@ -231,4 +232,57 @@ fn closing_with_adapters_loaded_and_in_use_frees_everything() {
     });
     let again = files.engine();
     assert_eq!(ask(&again.sequence(), &[]).stats.reply_tokens, 24);
+}
+
+#[test]
+fn the_alignment_of_a_reply_is_what_the_engine_scores_with_and_without_the_adapter_and_nothing_for_a_zero_one() {
+    let files = Files::new();
+    let engine = files.engine();
+    let data = tempfile::tempdir().expect("a folder");
+    let assistant = launch(data.path(), &engine);
+    let mut talk = session(&assistant, brief(12));
+    assert!(matches!(block_on(talk.alignment(None)), Err(Error::InvalidInput { what: "adapters", .. })));
+    talk.set_adapters(vec![(files.path("one"), 0.5)]).expect("it fits");
+    assert!(matches!(block_on(talk.alignment(None)), Err(Error::InvalidInput { what: "turn", .. })));
+    let first = say(&mut talk, "the sea");
+    let second = say(&mut talk, "the hills");
+    let one = engine.blocking_load_adapter(&files.path("one")).expect("it fits");
+    let mut prompt = vec![Message::system(SYSTEM), Message::user("the sea")];
+    let mut expected = Vec::new();
+    for turn in [&first, &second] {
+        let score = |adapters: Vec<(AdapterId, f32)>| {
+            engine.blocking_score(&prompt, vec![turn.reply.clone()], adapters).expect("scored").remove(0)
+        };
+        let (with, without) = (score(vec![(one, 0.5)]), score(Vec::new()));
+        expected.push((with.log_prob() - without.log_prob(), with.token_log_probs.len()));
+        prompt.extend([Message::assistant(&*turn.reply), Message::user("the hills")]);
+    }
+    for (turn, (nats, tokens)) in [first.turn, second.turn].into_iter().zip(&expected) {
+        let measured = block_on(talk.alignment(Some(turn))).expect("measured");
+        assert!((measured.nats - nats).abs() < 1e-3, "{measured:?} and not {nats}");
+        assert_eq!(measured.tokens, *tokens);
+        assert!((measured.nats_per_token - nats / *tokens as f64).abs() < 1e-3);
+        assert!(measured.nats.abs() > 0.1, "the adapter says nothing: {measured:?}");
+    }
+    let newest = block_on(talk.alignment(None)).expect("measured");
+    assert!((newest.nats - expected[1].0).abs() < 1e-3);
+    talk.set_adapters(vec![(files.path("zero"), 1.0)]).expect("it fits");
+    assert!(block_on(talk.alignment(None)).expect("measured").nats.abs() < 1e-6);
+    assert!(matches!(block_on(talk.alignment(Some(4711))), Err(Error::NotFound { id: 4711, .. })));
+}
+
+#[test]
+fn measuring_alignment_takes_no_conversation_out_of_the_cache() {
+    let files = Files::new();
+    let engine = files.engine();
+    let data = tempfile::tempdir().expect("a folder");
+    let mut talk =
+        session(&launch(data.path(), &engine), SessionParams { adapters: vec![(files.path("one"), 1.0)], ..brief(12) });
+    let mut long = String::from("the sea");
+    while engine.count_tokens(&long) < 600 {
+        long.push_str(" and the hills");
+    }
+    say(&mut talk, &long);
+    assert!(matches!(block_on(talk.alignment(None)), Err(Error::Busy)), "there is no room for it twice");
+    assert!(say(&mut talk, "the end").stats.cached_tokens > 600, "the conversation lost its place");
 }

@@ -51,8 +51,7 @@ use crate::message::Message;
 use estimate::{MemoryEstimate, MemoryRequest};
 use governor::ThreadGovernor;
 use native::{Context, ContextParams, LoadParams, Model};
-use scoring::ScoreRequest;
-use slots::{AdapterSet, SequenceId};
+use slots::SequenceId;
 use template::{ChatTemplate, RenderOptions, Segment};
 use tokenizer::Tokenizer;
 use worker::{Command, Waker, Worker};
@@ -225,48 +224,6 @@ impl Engine {
     /// [`Error::ModelIncompatible`] when the template cannot express them.
     pub fn count_prompt_tokens(&self, messages: &[Message]) -> Result<usize> {
         Ok(self.shared.tokenizer.count_prompt(&self.render(messages)?))
-    }
-
-    /// Log-probability of each continuation as the assistant's answer to these messages, in nats. Dropping the future
-    /// ends the work.
-    ///
-    /// # Errors
-    /// [`Error::ContextExceeded`] when prompt and continuation do not fit, [`Error::Closed`].
-    pub async fn score(
-        &self,
-        messages: &[Message],
-        continuations: Vec<String>,
-        adapters: Vec<(AdapterId, f32)>,
-    ) -> Result<Vec<Score>> {
-        self.ask_score(messages, continuations, adapters)?.await.unwrap_or(Err(Error::Closed))
-    }
-
-    /// [`Engine::score`] for a thread that may block.
-    ///
-    /// # Errors
-    /// As [`Engine::score`].
-    pub fn blocking_score(
-        &self,
-        messages: &[Message],
-        continuations: Vec<String>,
-        adapters: Vec<(AdapterId, f32)>,
-    ) -> Result<Vec<Score>> {
-        self.ask_score(messages, continuations, adapters)?.blocking_recv().unwrap_or(Err(Error::Closed))
-    }
-
-    fn ask_score(
-        &self,
-        messages: &[Message],
-        continuations: Vec<String>,
-        adapters: Vec<(AdapterId, f32)>,
-    ) -> Result<oneshot::Receiver<Result<Vec<Score>>>> {
-        self.expect_foreground()?;
-        let segments = self.render(messages)?;
-        let (reply, answer) = oneshot::channel();
-        let closing = Arc::clone(&self.shared.closing);
-        let adapters = AdapterSet::new(adapters)?;
-        self.send(Command::Score(Box::new(ScoreRequest { segments, continuations, adapters, closing, reply })))?;
-        Ok(answer)
     }
 
     /// Loads a LoRA adapter (GGUF) made for this model; it has no effect until a request names it.

@@ -9,13 +9,18 @@ use super::native::{BatchRow, Context, Decoded, Model, SequenceNumber, Token};
 use super::slots::AdapterSet;
 use super::template::Segment;
 use super::tokens::tokenize;
+use super::worker::Command;
+use super::{AdapterId, Engine};
 use crate::error::{Error, Result};
+use crate::message::Message;
 
 /// Continuations to be scored after one prompt.
 pub(super) struct ScoreRequest {
     pub(super) segments: Vec<Segment>,
     pub(super) continuations: Vec<String>,
     pub(super) adapters: AdapterSet,
+    /// Whether idle conversations may be evicted for it.
+    pub(super) may_evict: bool,
     /// Raised when the engine is being closed.
     pub(super) closing: Arc<AtomicBool>,
     pub(super) reply: oneshot::Sender<Result<Vec<Score>>>,
@@ -39,6 +44,65 @@ impl Score {
     #[must_use]
     pub fn mean_log_prob(&self) -> f64 {
         if self.token_log_probs.is_empty() { 0.0 } else { self.log_prob() / self.token_log_probs.len() as f64 }
+    }
+}
+
+impl Engine {
+    /// Log-probability of each continuation as the assistant's answer to these messages, in nats. Dropping the future
+    /// ends the work.
+    ///
+    /// # Errors
+    /// [`Error::ContextExceeded`] when prompt and continuation do not fit, [`Error::Closed`].
+    pub async fn score(
+        &self,
+        messages: &[Message],
+        continuations: Vec<String>,
+        adapters: Vec<(AdapterId, f32)>,
+    ) -> Result<Vec<Score>> {
+        self.ask_score(messages, continuations, adapters, true)?.await.unwrap_or(Err(Error::Closed))
+    }
+
+    /// [`Engine::score`] that takes no idle conversation's place in the KV cache.
+    ///
+    /// # Errors
+    /// As [`Engine::score`], and [`Error::Busy`] where it does not fit beside them.
+    pub async fn score_beside(
+        &self,
+        messages: &[Message],
+        continuations: Vec<String>,
+        adapters: Vec<(AdapterId, f32)>,
+    ) -> Result<Vec<Score>> {
+        self.ask_score(messages, continuations, adapters, false)?.await.unwrap_or(Err(Error::Closed))
+    }
+
+    /// [`Engine::score`] for a thread that may block.
+    ///
+    /// # Errors
+    /// As [`Engine::score`].
+    pub fn blocking_score(
+        &self,
+        messages: &[Message],
+        continuations: Vec<String>,
+        adapters: Vec<(AdapterId, f32)>,
+    ) -> Result<Vec<Score>> {
+        self.ask_score(messages, continuations, adapters, true)?.blocking_recv().unwrap_or(Err(Error::Closed))
+    }
+
+    fn ask_score(
+        &self,
+        messages: &[Message],
+        continuations: Vec<String>,
+        adapters: Vec<(AdapterId, f32)>,
+        may_evict: bool,
+    ) -> Result<oneshot::Receiver<Result<Vec<Score>>>> {
+        self.expect_foreground()?;
+        let segments = self.render(messages)?;
+        let (reply, answer) = oneshot::channel();
+        let closing = Arc::clone(&self.shared.closing);
+        let adapters = AdapterSet::new(adapters)?;
+        let request = ScoreRequest { segments, continuations, adapters, may_evict, closing, reply };
+        self.send(Command::Score(Box::new(request)))?;
+        Ok(answer)
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::db::{Fault, Held};
 use super::external::{self, ImportedLine};
 use super::persona::Memory;
+use super::ratings::{self, ExportedRating};
 use super::turn::{ConversationId, StoredTurn, Summary};
 use super::{log, memories, standing};
 use crate::{Error, Result};
@@ -36,6 +37,9 @@ pub struct Export {
     /// Which turns were imported, and from which lines.
     #[serde(default)]
     pub imported: Vec<ImportedLine>,
+    /// What the user thinks of replies.
+    #[serde(default)]
+    pub ratings: Vec<ExportedRating>,
 }
 
 /// One conversation with its turns.
@@ -168,6 +172,7 @@ pub(super) fn export(held: &mut Held) -> Result<Export, Fault> {
             recalls: recalls(tx)?,
             standing: standing::all(tx)?,
             imported: external::all(tx)?,
+            ratings: ratings::all(tx)?,
         })
     })
 }

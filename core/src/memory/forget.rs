@@ -11,8 +11,9 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use serde::{Deserialize, Serialize};
 
 use super::db::{Db, Fault, Held};
+use super::ratings::Rating;
 use super::turn::ConversationId;
-use super::{MemoryStore, consolidate, damage, schema, standing, unallocated, words};
+use super::{MemoryStore, consolidate, damage, ratings, schema, standing, unallocated, words};
 use crate::{Error, Result};
 
 /// In `meta` from the deletion until its bytes are gone from the files, so that a crash in between is made good.
@@ -103,7 +104,7 @@ fn forget_turns(tx: &Transaction<'_>, turns: &BTreeSet<i64>) -> Result<(ForgetRe
     }
     for turn in turns {
         reach.memories.extend(ids(tx, "SELECT id FROM memories WHERE turn = ?1", *turn)?);
-        // Takes memories, facts, vectors, full text and imported ids with it.
+        // Takes memories, facts, vectors, full text, imported ids and the rating with it.
         tx.prepare_cached("DELETE FROM turns WHERE id = ?1")?.execute([turn])?;
     }
     let replies_of = drop_repeating_replies(tx, &reach)?;
@@ -158,7 +159,20 @@ fn drop_repeating_replies(tx: &Transaction<'_>, reach: &Reach) -> Result<Vec<i64
             dropped.push(turn);
         }
     }
+    drop_repeating_edits(tx, reach, &mut kept)?;
     Ok(dropped)
+}
+
+/// An edit is of the user's own words and needs nothing in view to repeat what they want forgotten.
+fn drop_repeating_edits(tx: &Transaction<'_>, reach: &Reach, kept: &mut HashMap<String, bool>) -> Result<(), Fault> {
+    for rated in ratings::all(tx)? {
+        if let Rating::Edited(text) = &rated.rating
+            && repeats(tx, text, &reach.said, kept)?
+        {
+            ratings::remove(tx, rated.turn)?;
+        }
+    }
+    Ok(())
 }
 
 /// `kept` remembers of each word whether a remaining memory holds it.

@@ -28,6 +28,8 @@ mod onnx;
 mod ort_embedder;
 mod params;
 mod persona;
+mod preferences;
+mod ratings;
 mod relevance;
 mod retrieve;
 mod schema;
@@ -66,6 +68,8 @@ pub use induce::{INDUCTION_PROBES, induction_cue_names, induction_cues};
 pub use ort_embedder::{OrtEmbedder, OrtEmbedderParams, Pooling};
 pub use params::{Durability, MemoryParams, OnDamage, StorePath};
 pub use persona::{Fact, Memory, MemoryKind, Origin, Recalled, SupersededFact};
+pub use preferences::Preference;
+pub use ratings::{ExportedRating, Rating};
 pub use retrieve::{RetrieveLimits, SearchBy};
 pub use topic::TOPIC_MIN_COSINE;
 pub use turn::{

@@ -15,7 +15,8 @@ pub(super) const APPLICATION_ID: i64 = 0x416C_6F65; // "Aloe"
 pub(super) const NEWEST: i64 = STEPS.len() as i64;
 
 /// Step n leads from version n to n + 1.
-const STEPS: [&str; 7] = [LOG_AND_EPISODES, FACTS, IMPORTED, FACT_SOURCES, STANDING_FACTS, AUTHORSHIP, REMEMBERS];
+const STEPS: [&str; 8] =
+    [LOG_AND_EPISODES, FACTS, IMPORTED, FACT_SOURCES, STANDING_FACTS, AUTHORSHIP, REMEMBERS, RATINGS];
 
 /// `memories` repeats the words of `turns`: one turn may become several memories (passages of a long text, facts), and
 /// a memory's text may be edited while the log stays verbatim. AUTOINCREMENT: an id is never given twice, or a
@@ -160,6 +161,19 @@ const REMEMBERS: &str = "
 ALTER TABLE conversations ADD COLUMN remembers INTEGER NOT NULL DEFAULT 1 CHECK (remembers IN (0, 1));
 ";
 
+/// What the user thinks of replies. A rating is of one reply: when that is replaced or forgotten, it goes.
+const RATINGS: &str = "
+CREATE TABLE ratings(
+    turn INTEGER PRIMARY KEY REFERENCES turns(id) ON DELETE CASCADE,
+    verdict TEXT NOT NULL CHECK (verdict IN ('up', 'down', 'edited')),
+    edited TEXT CHECK (length(edited) > 0),
+    CHECK ((verdict = 'edited') = (edited IS NOT NULL))
+) STRICT;
+CREATE TRIGGER rated_reply_replaced AFTER UPDATE OF reply ON turns WHEN old.reply IS NOT new.reply BEGIN
+    DELETE FROM ratings WHERE turn = new.id;
+END;
+";
+
 /// Brings the store to the newest schema, or leaves it as it was.
 pub(super) fn climb(connection: &mut Connection) -> Result<(), Fault> {
     if version(connection)? == NEWEST {
@@ -179,6 +193,7 @@ pub(super) fn climb(connection: &mut Connection) -> Result<(), Fault> {
 /// Drops everything and climbs anew. With `secure_delete` on, the dropped pages are zeroed.
 pub(super) fn start_over(transaction: &Transaction<'_>) -> Result<(), Fault> {
     let newest_first = [
+        "ratings",
         "standing_facts",
         "pasted",
         "fact_sources",

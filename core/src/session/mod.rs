@@ -3,12 +3,14 @@
 //! Joins engine, memory and prompt, which do not know each other. The user's words are durable before generation
 //! starts; what comes of the reply is recorded whether or not anybody reads it.
 
+mod alignment;
 mod assistant;
 mod background;
 mod learning;
 mod occupancy;
 mod params;
 mod persona;
+mod rating;
 mod record;
 mod reply;
 mod seal;
@@ -22,6 +24,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use alignment::Alignment;
 pub use assistant::{Assistant, AssistantParams};
 pub use learning::Induction;
 pub use params::{Conversation, DEFAULT_SYSTEM_PROMPT, Overflow, SessionParams};

@@ -70,6 +70,11 @@ impl Transcript {
         self.marks.last().map(|mark| mark.turn)
     }
 
+    /// Where a turn stands among [`Transcript::turns`].
+    pub(super) fn place_of(&self, turn: i64) -> Option<usize> {
+        self.marks.iter().position(|mark| mark.turn == turn)
+    }
+
     /// Whether a summary waits for the turns to leave.
     pub(super) fn is_summarised(&self) -> bool {
         self.proposed.is_some()

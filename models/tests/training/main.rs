@@ -7,5 +7,6 @@ mod exports;
 mod inducer;
 mod inputs;
 mod pipeline;
+mod rating;
 mod rows;
 mod workshop;

@@ -4,6 +4,7 @@ mod export;
 mod lines;
 #[path = "../memory_fixture/mod.rs"]
 mod memory_fixture;
+mod ratings;
 
 use std::path::{Path, PathBuf};
 

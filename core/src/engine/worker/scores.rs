@@ -29,7 +29,7 @@ impl Worker {
             return Err(Error::ContextExceeded { required_tokens: need, available_tokens: n_ctx });
         }
         while self.slots.cells_in_use(usize::MAX) + need > n_ctx {
-            let idle = self.slots.oldest_idle(None).ok_or(Error::Busy)?;
+            let idle = self.slots.oldest_idle(None).filter(|_| request.may_evict).ok_or(Error::Busy)?;
             self.evict(idle);
         }
         Ok(())

@@ -23,7 +23,16 @@ pub(super) fn check(export: &Export) -> Result<()> {
     let known = |recall: &crate::memory::ExportedRecall| turns.contains_key(&recall.turn);
     expect(export.recalls.iter().all(known), "a recall names a turn that is not there")?;
     expect(all_differ(export.recalls.iter().map(|recall| recall.turn)), "two recalls name one turn")?;
-    expect(export.imported.iter().all(|line| turns.contains_key(&line.turn)), "a line names a turn that is not there")
+    expect(export.imported.iter().all(|line| turns.contains_key(&line.turn)), "a line names a turn that is not there")?;
+    check_ratings(export, &turns)
+}
+
+fn check_ratings(export: &Export, turns: &HashMap<i64, &StoredTurn>) -> Result<()> {
+    for rated in &export.ratings {
+        let reply = turns.get(&rated.turn).and_then(|turn| turn.reply.as_ref()).map(|reply| reply.text.as_str());
+        expect(rated.rating.check(reply).is_ok(), "a rating is of no reply, or says nothing of it")?;
+    }
+    expect(all_differ(export.ratings.iter().map(|rated| rated.turn)), "two ratings name one turn")
 }
 
 fn check_turns(export: &Export) -> Result<HashMap<i64, &StoredTurn>> {

@@ -19,7 +19,7 @@ use crate::memory::embed::{EmbedPurpose, Embedder, embed_checked};
 use crate::memory::many::EMBED_BATCH;
 use crate::memory::{
     ConversationId, Export, ExportedConversation, ExportedFact, ImportedLine, Memory, MemoryKind, MemoryStore, Origin,
-    StoredTurn, Summary, external, log, memories, standing, vectors, words,
+    StoredTurn, Summary, external, log, memories, ratings, standing, vectors, words,
 };
 use crate::{Error, Result};
 
@@ -218,7 +218,7 @@ impl<'a> Restore<'a> {
         Ok(())
     }
 
-    /// What stood in which prompt, and which turn came from which line.
+    /// What stood in which prompt, which turn came from which line, and what the user thinks of which reply.
     fn links(&self) -> Result<(), Fault> {
         let mut link =
             self.tx.prepare_cached("INSERT OR IGNORE INTO recalls(turn, memory, place) VALUES (?1, ?2, ?3)")?;
@@ -242,6 +242,11 @@ impl<'a> Restore<'a> {
         for line in &self.export.imported {
             if let Some(turn) = self.ids.turns.get(&line.turn) {
                 external::note(self.tx, &ImportedLine { turn: *turn, ..line.clone() })?;
+            }
+        }
+        for rated in &self.export.ratings {
+            if let Some(turn) = self.ids.turns.get(&rated.turn) {
+                ratings::store(self.tx, *turn, &rated.rating)?;
             }
         }
         Ok(())

@@ -14,7 +14,7 @@ mod wrap;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use aloekit::memory::{ForgetReport, Recalled};
+use aloekit::memory::{ForgetReport, Rating, Recalled};
 use aloekit::{Assistant, Session, Turn};
 use serde_json::json;
 
@@ -147,6 +147,7 @@ impl Chat {
             Command::Edit { id, text } => self.edit(id, &text),
             Command::Pin { id, pinned } => self.pin(id, pinned),
             Command::Forget(which) => self.forget(&which, shown),
+            Command::Rate(rating) => self.rate(rating),
             Command::Export(file) => self.export(file.map(PathBuf::from)),
             Command::Erase { confirmed } => self.erase(confirmed),
             Command::Stats => self.view.stats(self.last.as_ref(), self.session.conversation().0),
@@ -179,6 +180,16 @@ impl Chat {
         self.assistant.memory().set_pinned(id, pinned)?;
         let (name, words) = if pinned { ("pin", "pinned") } else { ("unpin", "no longer pinned") };
         self.view.answer(name, json!({"id": id, "pinned": pinned}), &format!("{words}: {id}"))
+    }
+
+    fn rate(&self, rating: Rating) -> Result<()> {
+        let (verdict, words) = match rating {
+            Rating::Up => ("up", "kept: a good reply"),
+            Rating::Down => ("down", "kept: not a good reply"),
+            Rating::Edited(_) => ("edited", "kept: what it should have said"),
+        };
+        let turn = self.session.rate(self.last.as_ref().map(|last| last.turn), rating)?;
+        self.view.answer("rate", json!({"turn": turn, "rating": verdict}), words)
     }
 
     fn forget(&mut self, which: &Forget, shown: &[i64]) -> Result<()> {

@@ -1,5 +1,7 @@
 //! The commands inside a chat: what a line that begins with '/' means. Does nothing itself.
 
+use aloekit::memory::Rating;
+
 use crate::error::{Error, Result};
 
 /// What one line of input asks for.
@@ -17,6 +19,7 @@ pub(crate) enum Command {
     Edit { id: i64, text: String },
     Pin { id: i64, pinned: bool },
     Forget(Forget),
+    Rate(Rating),
     Export(Option<String>),
     Erase { confirmed: bool },
     Stats,
@@ -43,6 +46,9 @@ pub(crate) enum Forget {
 pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
     ("/persona", "", "what is remembered of you"),
     ("/why", "", "the memories that shaped the last reply, with your own words"),
+    ("/good", "", "the last reply is good: kept for training"),
+    ("/bad", "", "the last reply is not"),
+    ("/better", "TEXT", "what the last reply should have said"),
     ("/edit", "ID TEXT", "change what a memory says"),
     ("/pin", "ID", "keep a memory from fading"),
     ("/unpin", "ID", "let it fade as others do"),
@@ -83,6 +89,12 @@ fn command(name: &str, argument: &str) -> Result<Command> {
             return Err(Error::usage("/forget topic needs to know which", "say /forget topic TEXT"));
         }
         ("/forget", what) => return Ok(Command::Forget(forget(what))),
+        ("/good", _) => Command::Rate(Rating::Up),
+        ("/bad", _) => Command::Rate(Rating::Down),
+        ("/better", "") => {
+            return Err(Error::usage("/better needs the reply as it should have been", "say /better TEXT"));
+        }
+        ("/better", text) => return Ok(Command::Rate(Rating::Edited(text.to_owned()))),
         ("/edit", what) => return edit(what),
         ("/pin", id) => return Ok(Command::Pin { id: memory_id("/pin", id)?, pinned: true }),
         ("/unpin", id) => return Ok(Command::Pin { id: memory_id("/unpin", id)?, pinned: false }),
@@ -191,6 +203,14 @@ mod tests {
         for line in ["/edit", "/edit 3", "/edit my cello", "/pin", "/pin it", "/unpin 3 4"] {
             assert!(parse(line).is_err(), "{line}");
         }
+    }
+
+    #[test]
+    fn a_rating_is_a_thumb_or_the_better_words() {
+        assert_eq!(parsed("/good"), Line::Command(Command::Rate(Rating::Up)));
+        assert_eq!(parsed("/bad"), Line::Command(Command::Rate(Rating::Down)));
+        assert_eq!(parsed("/better  7 is it."), Line::Command(Command::Rate(Rating::Edited("7 is it.".to_owned()))));
+        assert!(parse("/good one").is_err() && parse("/better").is_err());
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod facts;
 mod forget;
 mod import;
 mod listing;
+mod preferences;
 mod rekey;
 mod search;
 
@@ -40,6 +41,7 @@ pub(crate) fn run(command: MemoryCommand, settings: &Settings, output: Output) -
         MemoryCommand::Unpin(args) => pin(&args, false, &stores),
         MemoryCommand::Forget(args) => forget::run(&args, &stores),
         MemoryCommand::Export(args) => export::run(&args, &stores),
+        MemoryCommand::Preferences(args) => preferences::run(&args, &stores),
         MemoryCommand::Reembed(args) => reembed(&args, &stores),
         MemoryCommand::Encrypt(args) => encrypt::run(&args, &stores),
         MemoryCommand::Rekey(args) => rekey::run(&args, &stores),
