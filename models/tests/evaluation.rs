@@ -366,8 +366,15 @@ fn the_papers_profiles_and_personalities_are_cases() {
             "Ines is a nurse in Porto. She swims every morning. She grows tomatoes.",
         ]),
     );
-    let traits =
-        ["Likes short answers.", "Is warm and gentle.", "Loves a list.", "Teases.", "Worries.", "Sings.", "Waits."];
+    let traits = [
+        "Likes short answers with one joke.",
+        "Is warm and gentle with everybody.",
+        "Loves a list in good order.",
+        "Teases friends and forgives at once.",
+        "Worries about money all the time.",
+        "Sings while cooking and while walking.",
+        "Waits long before giving an opinion.",
+    ];
     let personalities = home.write("personality.jsonl", &lines(&traits));
     let run = home.0.path().join("run").display().to_string();
     let mut args = vec!["aloe", "--run", &run, "--profiles", &profiles, "--personalities", &personalities, "--json"];
