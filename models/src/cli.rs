@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 pub(crate) use evaluation::{
     EvalAloeArgs, EvalCommand, EvalGainArgs, EvalJudgeArgs, EvalMcqArgs, EvalMemoryArgs, EvalMetricsArgs,
-    EvalPreferenceArgs, EvalReportArgs, InducerArg, ScoringModelArgs,
+    EvalPerplexityArgs, EvalPreferenceArgs, EvalReportArgs, InducerArg, ScoringModelArgs,
 };
 pub(crate) use memory::{
     EditArgs, ExportArgs, FactsArgs, ForgetArgs, ImportArgs, MemoryCommand, PinArgs, PreferencesArgs, ReembedArgs,

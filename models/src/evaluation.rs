@@ -10,6 +10,7 @@ mod gain;
 mod induction;
 mod known_persona;
 mod mcq;
+mod perplexity;
 mod plain_words;
 mod ranking;
 mod retrieval;
@@ -28,6 +29,7 @@ pub(crate) use gain::{Context, GainFigures, Likelihood, PreferenceFigures, conte
 pub(crate) use induction::{InductionFigures, Labelled, judged};
 pub(crate) use known_persona::{KnownPersona, PersonaFigures};
 pub(crate) use mcq::{McqFigures, McqItem, shuffled};
+pub(crate) use perplexity::{PerplexityFigures, Window, windows};
 pub(crate) use ranking::Ranked;
 pub(crate) use retrieval::{Method, OwnerStore, read_owners};
 pub(crate) use score::{Report, pairs, report};

@@ -356,6 +356,28 @@ fn pairs_and_transcripts_are_measured_without_a_judge() {
 }
 
 #[test]
+fn plain_words_are_foreseen_better_than_a_jumble_of_them() {
+    let Some(model) = model() else {
+        println!("SKIPPED plain_words_are_foreseen_better_than_a_jumble_of_them: ALOE_TEST_MODEL is not set");
+        return;
+    };
+    let (home, model) = (Home::new(), model.display().to_string());
+    let plain = home.write("plain.txt", "The sun rises in the east and sets in the west. ".repeat(3).as_str());
+    let jumble = home.write("jumble.txt", "west in the The and east sun the rises sets in the. ".repeat(3).as_str());
+    let measure = |text: &str| {
+        let args = ["perplexity", "--text", text, "--model", &model, "--ctx", "512", "--window", "60", "--json"];
+        home.json(&args).remove(0)["base"].clone()
+    };
+    let (plain, jumble) = (measure(&plain), measure(&jumble));
+    assert!(plain["perplexity"]["value"].as_f64() < jumble["perplexity"]["value"].as_f64(), "{plain} {jumble}");
+    assert!(plain["bits_per_byte"].as_f64() < jumble["bits_per_byte"].as_f64(), "{plain} {jumble}");
+    assert!(plain["windows"] == 3 && plain["tokens"].as_u64() > Some(30), "{plain}");
+    let empty = home.write("empty.txt", " \n");
+    home.refused(&["perplexity", "--text", &empty, "--model", &model], "no words");
+    home.refused(&["perplexity", "--text", &empty, "--window", "0"], "--window");
+}
+
+#[test]
 fn the_papers_profiles_and_personalities_are_cases() {
     let home = Home::new();
     let lines = |texts: &[&str]| texts.iter().map(|text| format!("{}\n", Value::from(*text))).collect::<String>();

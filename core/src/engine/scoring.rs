@@ -88,6 +88,15 @@ impl Engine {
         self.ask_score(messages, continuations, adapters, true)?.blocking_recv().unwrap_or(Err(Error::Closed))
     }
 
+    /// Log-probability of each text from its beginning, without a chat around it, in nats: after the token that begins
+    /// a text, for perplexity. For a thread that may block.
+    ///
+    /// # Errors
+    /// As [`Engine::score`]; [`Error::InvalidInput`] where the model has no token that begins a text.
+    pub fn blocking_score_text(&self, texts: Vec<String>, adapters: Vec<(AdapterId, f32)>) -> Result<Vec<Score>> {
+        self.ask_segments(Vec::new(), texts, adapters, true)?.blocking_recv().unwrap_or(Err(Error::Closed))
+    }
+
     fn ask_score(
         &self,
         messages: &[Message],
@@ -95,8 +104,17 @@ impl Engine {
         adapters: Vec<(AdapterId, f32)>,
         may_evict: bool,
     ) -> Result<oneshot::Receiver<Result<Vec<Score>>>> {
+        self.ask_segments(self.render(messages)?, continuations, adapters, may_evict)
+    }
+
+    fn ask_segments(
+        &self,
+        segments: Vec<Segment>,
+        continuations: Vec<String>,
+        adapters: Vec<(AdapterId, f32)>,
+        may_evict: bool,
+    ) -> Result<oneshot::Receiver<Result<Vec<Score>>>> {
         self.expect_foreground()?;
-        let segments = self.render(messages)?;
         let (reply, answer) = oneshot::channel();
         let closing = Arc::clone(&self.shared.closing);
         let adapters = AdapterSet::new(adapters)?;
@@ -109,7 +127,14 @@ impl Engine {
 /// KV cells for the prompt and the longest continuation.
 pub(super) fn cells_needed(model: &Model, request: &ScoreRequest) -> usize {
     let longest = request.continuations.iter().map(|text| content_tokens(model, text).len()).max().unwrap_or(0);
-    tokenize(model, &request.segments, &[]).len() + longest
+    prompt_tokens(model, request).len() + longest
+}
+
+/// The prompt, or where there is none what begins a text; empty for a model without such a token.
+fn prompt_tokens(model: &Model, request: &ScoreRequest) -> Vec<Token> {
+    let prompt = tokenize(model, &request.segments, &[]);
+    let begin = model.safe().vocab().bos();
+    if prompt.is_empty() && begin.0 >= 0 { vec![begin] } else { prompt }
 }
 
 fn content_tokens(model: &Model, text: &str) -> Vec<Token> {
@@ -119,7 +144,7 @@ fn content_tokens(model: &Model, text: &str) -> Vec<Token> {
 /// Scores every continuation in `sequence`, which must be empty and is left empty. The prompt is computed once.
 pub(super) fn score(context: &mut Context, sequence: SequenceNumber, request: &ScoreRequest) -> Result<Vec<Score>> {
     let model = Arc::clone(context.model());
-    let prompt = tokenize(&model, &request.segments, &[]);
+    let prompt = prompt_tokens(&model, request);
     let outcome = (|| {
         let (&last, before) = prompt
             .split_last()

@@ -17,6 +17,8 @@ pub(crate) enum EvalCommand {
     Preference(EvalPreferenceArgs),
     /// How much likelier a run's replies are after their own person's words than after others'; nobody is asked
     Gain(EvalGainArgs),
+    /// How well a model foresees plain text, before and after training
+    Perplexity(EvalPerplexityArgs),
     /// How far judges agree with themselves and with ratings by hand
     Judge(Box<EvalJudgeArgs>),
     /// How well memory finds what matters to questions, or reads facts out of messages
@@ -114,6 +116,24 @@ pub(crate) struct EvalPreferenceArgs {
     pub(crate) data: PathBuf,
     #[command(flatten)]
     pub(crate) model: ScoringModelArgs,
+    /// Seed of the confidence intervals
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalPerplexityArgs {
+    /// Plain text in UTF-8
+    #[arg(long, value_name = "FILE")]
+    pub(crate) text: PathBuf,
+    #[command(flatten)]
+    pub(crate) model: ScoringModelArgs,
+    /// Length of the windows in which the text goes by, in bytes; each begins anew
+    #[arg(long, value_name = "BYTES", default_value_t = 2000)]
+    pub(crate) window: usize,
     /// Seed of the confidence intervals
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,

@@ -20,13 +20,13 @@ use crate::run_dir::{hash_of_file, read_lines, write_whole};
 use crate::settings::Settings;
 
 /// A model that says how likely texts are.
-struct Scorer {
-    engine: Engine,
+pub(super) struct Scorer {
+    pub(super) engine: Engine,
     adapters: Vec<(AdapterId, f32)>,
 }
 
 impl Scorer {
-    fn open(args: &ScoringModelArgs, settings: &Settings, output: Output) -> Result<Self> {
+    pub(super) fn open(args: &ScoringModelArgs, settings: &Settings, output: Output) -> Result<Self> {
         if let Some(path) = args.adapter.as_ref().filter(|path| !path.is_file()) {
             return Err(Error::Missing { path: path.clone() });
         }
@@ -42,12 +42,15 @@ impl Scorer {
     /// How likely each continuation is; what they share is computed once.
     fn score(&self, messages: &[ChatMessage], continuations: Vec<String>, adapted: bool) -> Result<Vec<Likelihood>> {
         let messages: Vec<Message> = messages.iter().map(core_message).collect();
-        let adapters = if adapted { self.adapters.clone() } else { Vec::new() };
-        let scores = self.engine.blocking_score(&messages, continuations, adapters)?;
+        let scores = self.engine.blocking_score(&messages, continuations, self.adapters(adapted))?;
         Ok(scores
             .iter()
             .map(|score: &Score| Likelihood { sum: score.log_prob(), mean: score.mean_log_prob() })
             .collect())
+    }
+
+    pub(super) fn adapters(&self, adapted: bool) -> Vec<(AdapterId, f32)> {
+        if adapted { self.adapters.clone() } else { Vec::new() }
     }
 }
 
@@ -159,7 +162,7 @@ fn gains(
     Ok(scored)
 }
 
-fn range(interval: Option<Interval>) -> String {
+pub(super) fn range(interval: Option<Interval>) -> String {
     interval.map_or_else(|| "-".to_owned(), |i| format!("{:.4} to {:.4}", i.low, i.high))
 }
 

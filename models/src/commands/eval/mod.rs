@@ -9,6 +9,7 @@ mod likelihood;
 mod mcq;
 mod memory;
 mod metrics;
+mod perplexity;
 mod report;
 
 use crate::cli::EvalCommand;
@@ -23,6 +24,7 @@ pub(crate) fn run(command: EvalCommand, settings: &Settings, output: Output) -> 
         EvalCommand::Report(args) => report::run(&args, output),
         EvalCommand::Preference(args) => likelihood::preference(&args, settings, output),
         EvalCommand::Gain(args) => likelihood::gain(&args, settings, output),
+        EvalCommand::Perplexity(args) => perplexity::run(&args, settings, output),
         EvalCommand::Judge(args) => judge::run(*args, settings, output),
         EvalCommand::Memory(args) => memory::run(&args, settings, output),
         EvalCommand::Mcq(args) => mcq::run(&args, settings, output),
