@@ -24,7 +24,7 @@ pub(crate) use estimate::estimate;
 pub(crate) use generate::{Growth, StopCause, grow};
 pub(crate) use map::{PoolMap, pool_map};
 pub(crate) use pool_file::{BadLine, read_pool_file};
-pub(crate) use seeds::seeds;
+pub(crate) use seeds::{evaluation_texts, seeds};
 pub(crate) use split::split;
 
 use crate::error::Result;

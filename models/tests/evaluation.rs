@@ -378,6 +378,16 @@ fn plain_words_are_foreseen_better_than_a_jumble_of_them() {
 }
 
 #[test]
+fn without_personas_of_its_own_a_run_meets_the_hundred_that_come_with_the_program() {
+    let home = Home::new();
+    let run = home.0.path().join("run").display().to_string();
+    let args = ["aloe", "--run", &run, "--candidate", "scripted", "--user", "scripted", "--judge", "scripted"];
+    let found = &home.json(&[&args[..], &["--rounds", "2", "--json"]].concat())[0];
+    assert_eq!((&found["report"]["cases"], &found["system"]["personas"]), (&100.into(), &"evaluation pool 1".into()));
+    assert_eq!(found["report"]["alignment_level"].as_array().map(Vec::len), Some(2));
+}
+
+#[test]
 fn the_papers_profiles_and_personalities_are_cases() {
     let home = Home::new();
     let lines = |texts: &[&str]| texts.iter().map(|text| format!("{}\n", Value::from(*text))).collect::<String>();

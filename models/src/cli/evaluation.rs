@@ -59,7 +59,7 @@ pub(crate) struct EvalAloeArgs {
     /// Turns of each conversation
     #[arg(long, value_name = "N")]
     pub(crate) rounds: Option<usize>,
-    /// Personas of another run, or a file of them [default: those of this run, of its evaluation split]
+    /// Personas of another run, or a file of them [default: those of this run, of its evaluation split; else those that come with the program]
     #[arg(long, value_name = "RUN_OR_FILE")]
     pub(crate) personas: Option<PathBuf>,
     /// The paper's profile.jsonl, or your own in its form; each is met with the first five of --personalities

@@ -127,6 +127,7 @@ impl Wanted {
     /// What the system is, for the configuration and the report.
     fn described(&self) -> BTreeMap<String, String> {
         let mut described = BTreeMap::from([("candidate".to_owned(), self.candidate.clone())]);
+        described.extend(self.people.described());
         if self.local.is_some() {
             described.insert("memory".to_owned(), self.memory.to_string());
             let restarts = self.restart_every.map_or_else(|| "never".to_owned(), |turns| turns.to_string());

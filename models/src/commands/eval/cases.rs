@@ -1,4 +1,5 @@
-//! Whom the benchmark's systems meet: personas of a run or a file, or the paper's own profiles and personalities.
+//! Whom the benchmark's systems meet: personas of a run or a file, the paper's own profiles and personalities, or the
+//! evaluation pool that comes with the program.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::cli::EvalAloeArgs;
 use crate::error::{Error, Result};
 use crate::output::Output;
-use crate::persona::{CombinePlan, FOLDER, PERSONAS, combine, read_pool_file};
+use crate::persona::{CombinePlan, FOLDER, PERSONAS, combine, evaluation_texts, read_pool_file};
 use crate::record::{Origin, Persona, PoolKind, PoolMember, Split};
 use crate::run_dir::read_lines;
 
@@ -20,7 +21,12 @@ pub(super) enum People {
     Personas(PathBuf),
     /// Two files of the paper, a JSON string a line each.
     Paper { profiles: PathBuf, personalities: PathBuf },
+    /// The evaluation pool that comes with the program.
+    Own,
 }
+
+/// How a run's configuration names the program's own pool; another number where a text in it changes.
+const OWN_POOL: &str = "evaluation pool 1";
 
 impl People {
     pub(super) fn of(args: &EvalAloeArgs) -> Self {
@@ -29,8 +35,9 @@ impl People {
                 Self::Paper { profiles: profiles.clone(), personalities: personalities.clone() }
             }
             _ => {
-                let path = args.personas.clone().unwrap_or_else(|| args.run.dir.clone());
-                Self::Personas(if path.is_dir() { path.join(FOLDER).join(PERSONAS) } else { path })
+                let path = args.personas.as_ref().unwrap_or(&args.run.dir);
+                let path = if path.is_file() { path.clone() } else { path.join(FOLDER).join(PERSONAS) };
+                if args.personas.is_some() || path.exists() { Self::Personas(path) } else { Self::Own }
             }
         }
     }
@@ -40,7 +47,13 @@ impl People {
         match self {
             Self::Personas(path) => vec![("personas", path)],
             Self::Paper { profiles, personalities } => vec![("profiles", profiles), ("personalities", personalities)],
+            Self::Own => Vec::new(),
         }
+    }
+
+    /// What a run's configuration says of people that are in no file.
+    pub(super) fn described(&self) -> Option<(String, String)> {
+        matches!(self, Self::Own).then(|| ("personas".to_owned(), OWN_POOL.to_owned()))
     }
 
     /// Those of the evaluation split, at most so many; never none.
@@ -53,8 +66,10 @@ impl People {
             Self::Paper { profiles, personalities } => {
                 combined(&texts(profiles, output)?, &texts(personalities, output)?)
             }
+            Self::Own => combined(&evaluation_texts(PoolKind::Profile)?, &evaluation_texts(PoolKind::Personality)?),
         };
         people.retain(|persona| persona.split == Split::Eval);
+        let mut people = spread(people);
         people.truncate(most);
         match people.is_empty() {
             false => Ok(people),
@@ -76,7 +91,7 @@ fn texts(path: &Path, output: Output) -> Result<Vec<String>> {
     Ok(file.texts.into_iter().map(|text| text.text).collect())
 }
 
-/// Every profile with the first personalities that fit its pronouns; a part of the cases meets as many profiles as it can.
+/// Every profile with the first personalities that fit its pronouns.
 fn combined(profiles: &[String], personalities: &[String]) -> Vec<Persona> {
     let members = |kind: PoolKind, texts: &[String]| -> Vec<PoolMember> {
         let member = |(at, text): (usize, &String)| PoolMember {
@@ -91,18 +106,29 @@ fn combined(profiles: &[String], personalities: &[String]) -> Vec<Persona> {
     };
     let (profiles, personalities) =
         (members(PoolKind::Profile, profiles), members(PoolKind::Personality, personalities));
-    let plan = CombinePlan { train: 0, eval: PERSONALITIES, seed: 0 };
-    let mut met: BTreeMap<String, usize> = BTreeMap::new();
-    let mut people: Vec<(usize, Persona)> = combine(&profiles, &personalities, plan)
-        .into_iter()
+    combine(&profiles, &personalities, CombinePlan { train: 0, eval: PERSONALITIES, seed: 0 })
+}
+
+/// In an order in which a part of the cases meets as many profiles as it can, and their personalities in turn.
+fn spread(people: Vec<Persona>) -> Vec<Persona> {
+    let mut of_profile: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for persona in &people {
+        let place = of_profile.len();
+        of_profile.entry(&persona.profile_id).or_insert((place, 0)).1 += 1;
+    }
+    let mut met: BTreeMap<&str, usize> = BTreeMap::new();
+    let keys: Vec<_> = people
+        .iter()
         .map(|persona| {
-            let round = met.entry(persona.profile_id.clone()).or_default();
-            *round += 1;
-            (*round, persona)
+            let (place, count) = of_profile[persona.profile_id.as_str()];
+            let seen = met.entry(&persona.profile_id).or_default();
+            *seen += 1;
+            ((*seen - 1 + count - place % count) % count, place)
         })
         .collect();
-    people.sort_by_key(|(round, _)| *round);
-    people.into_iter().map(|(_, persona)| persona).collect()
+    let mut keyed: Vec<_> = keys.into_iter().zip(people).collect();
+    keyed.sort_by_key(|(key, _)| *key);
+    keyed.into_iter().map(|(_, persona)| persona).collect()
 }
 
 #[cfg(test)]
@@ -112,10 +138,17 @@ mod tests {
     #[test]
     fn twenty_profiles_and_seven_personalities_are_a_hundred_cases() {
         let texts = |what: &str, count: usize| (0..count).map(|at| format!("{what} {at}")).collect::<Vec<_>>();
-        let people = combined(&texts("profile", 20), &texts("personality", 7));
-        assert_eq!(people.len(), 100);
-        assert_eq!(people.iter().map(|one| &one.id).collect::<std::collections::BTreeSet<_>>().len(), 100);
-        let first: std::collections::BTreeSet<_> = people[..20].iter().map(|one| &one.profile).collect();
-        assert_eq!(first.len(), 20, "the first cases are different people");
+        let own = |kind| evaluation_texts(kind).expect("JSON");
+        for people in [
+            spread(combined(&texts("profile", 20), &texts("personality", 7))),
+            spread(combined(&own(PoolKind::Profile), &own(PoolKind::Personality))),
+        ] {
+            assert_eq!(people.len(), 100);
+            assert_eq!(people.iter().map(|one| &one.id).collect::<std::collections::BTreeSet<_>>().len(), 100);
+            let first: std::collections::BTreeSet<_> = people[..20].iter().map(|one| &one.profile).collect();
+            assert_eq!(first.len(), 20, "the first cases are different people");
+            let characters: std::collections::BTreeSet<_> = people[..5].iter().map(|one| &one.personality_id).collect();
+            assert_eq!(characters.len(), 5, "of different characters");
+        }
     }
 }
