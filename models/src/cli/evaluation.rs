@@ -231,18 +231,11 @@ pub(crate) struct EvalMcqArgs {
     /// Questions {id, messages, options, answer} a line; `answer` is the place of the right option, from 0
     #[arg(long, value_name = "FILE")]
     pub(crate) jsonl: PathBuf,
-    /// Model by name or path
-    #[arg(long, value_name = "MODEL")]
-    pub(crate) model: Option<String>,
-    /// LoRA adapter (GGUF)
-    #[arg(long, value_name = "FILE")]
-    pub(crate) adapter: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) model: ScoringModelArgs,
     /// Show the options with letters in the last message, and let the model choose a letter
     #[arg(long)]
     pub(crate) lettered: bool,
-    /// Context window in tokens
-    #[arg(long, value_name = "TOKENS", default_value_t = 4096)]
-    pub(crate) ctx: u32,
     /// Seed of the order of options and of the confidence interval
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,

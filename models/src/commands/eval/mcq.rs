@@ -1,31 +1,23 @@
 //! `aloe eval mcq`: multiple-choice questions answered by log-probability.
 
-use aloekit::Message;
-use aloekit::engine::{AdapterId, Engine, EngineParams, Score};
 use serde_json::json;
 
+use super::likelihood::Scorer;
 use crate::cli::EvalMcqArgs;
-use crate::commands::model_files::ModelFiles;
 use crate::error::{Error, Result};
-use crate::evaluation::{McqFigures, McqItem, bootstrap, shuffled};
+use crate::evaluation::{Likelihood, McqFigures, McqItem, bootstrap, shuffled};
 use crate::output::Output;
-use crate::provider::core_message;
 use crate::record::Speaker;
 use crate::run_dir::Lines;
 use crate::settings::Settings;
 
 pub(super) fn run(args: &EvalMcqArgs, settings: &Settings, output: Output) -> Result<()> {
     let items = read(args)?;
-    let file = ModelFiles::new(settings, output)?.chat_model(args.model.as_deref())?;
-    let engine = Engine::open(&EngineParams { n_ctx: args.ctx, ..EngineParams::new(file) })?;
-    let adapters = match &args.adapter {
-        Some(path) => vec![(engine.blocking_load_adapter(path)?, 1.0)],
-        None => Vec::new(),
-    };
+    let scorer = Scorer::open(&args.model, settings, output)?;
     let mut bar = output.counter("questions", items.len() as u64);
     let mut answered = Vec::with_capacity(items.len());
     for item in &items {
-        let (by_sum, by_mean) = choose(&engine, &adapters, item, args)?;
+        let (by_sum, by_mean) = choose(&scorer, item, args)?;
         answered.push((item, by_sum, by_mean));
         bar.set(answered.len() as u64);
     }
@@ -36,7 +28,7 @@ pub(super) fn run(args: &EvalMcqArgs, settings: &Settings, output: Output) -> Re
     });
     if args.json {
         return output.json(&json!({
-            "model": engine.info().fingerprint, "lettered": args.lettered, "figures": figures, "accuracy_95": interval,
+            "model": scorer.engine.info().fingerprint, "lettered": args.lettered, "figures": figures, "accuracy_95": interval,
         }));
     }
     let McqFigures { items, accuracy, accuracy_normalised, chance } = figures;
@@ -79,12 +71,7 @@ fn read(args: &EvalMcqArgs) -> Result<Vec<McqItem>> {
 }
 
 /// The places of the option with the greatest log-probability, and of the one with the greatest a token.
-fn choose(
-    engine: &Engine,
-    adapters: &[(AdapterId, f32)],
-    item: &McqItem,
-    args: &EvalMcqArgs,
-) -> Result<(usize, usize)> {
+fn choose(scorer: &Scorer, item: &McqItem, args: &EvalMcqArgs) -> Result<(usize, usize)> {
     let order = shuffled(item, args.seed);
     let (mut messages, mut options) = (item.messages.clone(), Vec::new());
     if args.lettered {
@@ -97,11 +84,10 @@ fn choose(
     } else {
         options.extend(order.iter().map(|at| item.options[*at].clone()));
     }
-    let messages: Vec<Message> = messages.iter().map(core_message).collect();
-    let scores = engine.blocking_score(&messages, options, adapters.to_vec())?;
-    let best = |of: fn(&Score) -> f64| {
+    let scores = scorer.score(&messages, options, true)?;
+    let best = |of: fn(&Likelihood) -> f64| {
         let places = scores.iter().enumerate().max_by(|(_, a), (_, b)| of(a).total_cmp(&of(b)));
         places.and_then(|(place, _)| order.get(place).copied()).unwrap_or_default()
     };
-    Ok((best(Score::log_prob), best(Score::mean_log_prob)))
+    Ok((best(|of| of.sum), best(|of| of.mean)))
 }
