@@ -5,7 +5,6 @@
 //! prompt and y the reply. Two passes over prompt and reply, beside the conversations and never in their place.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use serde::Serialize;
 
@@ -60,7 +59,7 @@ impl Session {
 impl Inner {
     fn question(&self, turn: Option<i64>) -> Result<Question> {
         let invalid = |what, reason: &str| Error::InvalidInput { what, reason: reason.into() };
-        if self.busy.load(Ordering::SeqCst) {
+        if self.occupancy.is_taken() {
             return Err(Error::Busy);
         }
         let mut guard = self.state();

@@ -1,7 +1,6 @@
 //! What the user thinks of a reply of this conversation.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::{Inner, Session};
 use crate::error::{Error, Result};
@@ -34,7 +33,7 @@ impl Inner {
         if !turns.iter().any(|stored| stored.turn == turn) {
             return Err(Error::NotFound { what: "turn", id: turn });
         }
-        if turn == newest && self.busy.load(Ordering::SeqCst) {
+        if turn == newest && self.occupancy.is_taken() {
             return Err(Error::Busy);
         }
         memory.rate(turn, rating)?;
