@@ -4,7 +4,7 @@
 
 kotlin_version=2.4.20 ktlint_package=1.16.1
 # A test that is silently left out (a body that is not Unit, say) must not look like a pass.
-kotlin_tests=63
+kotlin_tests=81
 
 kotlin_cache() { printf '%s/kotlin' "$(cache_folder)"; }
 kotlin_libs() { printf '%s/kotlin-compiler-%s/package/lib' "$(kotlin_cache)" "$kotlin_version"; }

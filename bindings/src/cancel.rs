@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Poll;
 
 use tokio::sync::Notify;
 
@@ -96,11 +97,24 @@ pub(crate) async fn heeding<F: Future>(token: Option<Arc<CancelToken>>, act: imp
     .await
 }
 
+/// What a future gives, unless the token is cancelled first: then the future is dropped, which ends its work.
+pub(crate) async fn unless<F: Future>(token: Option<Arc<CancelToken>>, future: F) -> Option<F::Output> {
+    let Some(token) = token else { return Some(future.await) };
+    let (mut cancelled, mut future) = (pin!(token.cancelled()), pin!(future));
+    std::future::poll_fn(|context| {
+        if cancelled.as_mut().poll(context).is_ready() {
+            return Poll::Ready(None);
+        }
+        future.as_mut().poll(context).map(Some)
+    })
+    .await
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::pin::Pin;
-    use std::task::{Context, Poll, Waker};
+    use std::task::{Context, Waker};
 
     fn is_ready<F: Future>(future: Pin<&mut F>) -> bool {
         future.poll(&mut Context::from_waker(Waker::noop())).is_ready()

@@ -16,12 +16,14 @@ mod model_file;
 mod params;
 mod persona;
 mod pump;
+mod rating;
 mod records;
 mod reply;
 mod secret;
 mod session;
 mod store;
 mod testing;
+mod turn;
 mod user_message;
 
 pub use assistant::{Assistant, open_assistant};
@@ -34,15 +36,17 @@ pub use params::{
     Pooling, ReplyForm, SamplingParams, SessionParams,
 };
 pub use persona::Persona;
+pub use rating::{Alignment, PreferenceReport, Rating};
 pub use records::{
-    ConversationInfo, Fact, ForgetReport, GenerationStats, ImportReport, LearnReport, Memory, MemoryKind, Origin,
-    Recalled, ReplyState, StopReason, StoredTurn, SupersededFact, Turn, VectorStatus,
+    ConversationInfo, Fact, ForgetReport, ImportReport, LearnReport, Memory, MemoryKind, Origin, Recalled, ReplyState,
+    StoredTurn, SupersededFact, VectorStatus,
 };
 pub use reply::{Reply, ReplyListener};
 pub use secret::SecretBytes;
 pub use session::Session;
 pub use store::{Durability, OnDamage, StoreKey, encrypt_store};
 pub use testing::{ScriptParams, ScriptedReply, open_scripted_assistant};
+pub use turn::{GenerationStats, StopReason, Turn};
 pub use user_message::UserMessage;
 
 uniffi::setup_scaffolding!();

@@ -251,6 +251,15 @@ pub struct SessionParams {
     /// LoRA adapters.
     #[uniffi(default = [])]
     pub adapters: Vec<Adapter>,
+    /// Whether `Turn.alignment` is measured for every reply that is not cancelled: two prefills of prompt and reply after
+    /// it. Without adapters there is nothing to measure.
+    #[uniffi(default = false)]
+    pub measure_alignment: bool,
+    /// Replies drawn to each message, 1 to 8, of which the one is given and kept that the adapters lean towards most per
+    /// token. Above 1, nothing of a reply is shown before the choice: it comes as one piece. Needs adapters and a
+    /// temperature above 0.
+    #[uniffi(default = 1)]
+    pub best_of: u32,
 }
 
 impl KvType {
@@ -367,6 +376,8 @@ impl SessionParams {
             memory_share: self.memory_share,
             max_recalled: self.max_recalled as usize,
             adapters: adapters(self.adapters),
+            measure_alignment: self.measure_alignment,
+            best_of: self.best_of as usize,
         }
     }
 }

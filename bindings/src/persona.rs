@@ -1,18 +1,17 @@
 //! What is known of the user and their rights over it: see, correct, keep, forget, take away, bring back.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aloekit::Error;
-use aloekit::memory::{ConversationId, Export, ExtractiveInducer, RetrieveLimits};
+use aloekit::memory::{ConversationId, Export, ExtractiveInducer, PreferenceParams, RetrieveLimits};
+use aloekit::session::DEFAULT_SYSTEM_PROMPT;
 
 use crate::assistant::{Opened, Parts};
 use crate::{
-    CancelToken, ConversationInfo, Fact, ForgetReport, ImportReport, LearnReport, Memory, Recalled, Result, StoredTurn,
-    VectorStatus, calls,
+    CancelToken, ConversationInfo, Fact, ForgetReport, ImportReport, LearnReport, Memory, PreferenceReport, Rating,
+    Recalled, Result, StoredTurn, VectorStatus, calls,
 };
 
 /// Turns read between two looks at the token.
@@ -151,7 +150,7 @@ impl Persona {
     /// # Errors
     /// Those of storage; [`AloeError::StorageFull`] or [`AloeError::StorageDenied`] for the file.
     pub async fn export_to(&self, path: String) -> Result<()> {
-        self.with(move |core| write_json(Path::new(&path), &core.memory().export()?)).await
+        self.with(move |core| core.memory().export()?.write(Path::new(&path))).await
     }
 
     /// Brings in what [`Persona::export_to`] wrote.
@@ -160,8 +159,51 @@ impl Persona {
     /// [`AloeError::ImportInvalid`], [`AloeError::SchemaTooNew`]; those of storage: then nothing of it was imported.
     pub async fn import_from(&self, path: String) -> Result<ImportReport> {
         self.with(move |core| {
-            let json = std::fs::read(&path).map_err(|source| io(Path::new(&path), source))?;
+            let json = std::fs::read(&path).map_err(|source| Error::Io { path: path.into(), source })?;
             Ok(core.memory().import(&Export::from_json(&json)?, &mut |_| {})?.into())
+        })
+        .await
+    }
+
+    /// What the user thinks of the reply to a turn, if they said so.
+    ///
+    /// # Errors
+    /// Those of storage.
+    pub async fn rating(&self, turn: i64) -> Result<Option<Rating>> {
+        self.with(move |core| Ok(core.memory().rating(turn)?.map(Into::into))).await
+    }
+
+    /// Takes a rating back; that there was none is no error.
+    ///
+    /// # Errors
+    /// Those of storage.
+    pub async fn unrate(&self, turn: i64) -> Result<()> {
+        self.with(move |core| core.memory().unrate(turn)).await
+    }
+
+    /// Writes the rated replies as JSON lines to train on: edited ones as pairs, which `aloe train dpo` learns from, and
+    /// those with a thumb alone into a file beside it. Each prompt begins with the instructions that are given (without
+    /// any, the core's own) and has so many turns at most. No later forgetting reaches these files.
+    ///
+    /// # Errors
+    /// Those of storage; [`AloeError::StorageFull`] or [`AloeError::StorageDenied`] for the files.
+    pub async fn export_preferences_to(
+        &self,
+        path: String,
+        unpaired: Option<String>,
+        system_prompt: Option<String>,
+        turns: u32,
+    ) -> Result<PreferenceReport> {
+        let system_prompt = system_prompt.unwrap_or_else(|| DEFAULT_SYSTEM_PROMPT.to_owned());
+        self.with(move |core| {
+            let params = PreferenceParams { system_prompt, turns: turns as usize };
+            let rated = core.memory().training_preferences(&params)?;
+            let beside = rated.write(Path::new(&path), unpaired.as_deref().map(Path::new))?;
+            Ok(PreferenceReport {
+                pairs: rated.pairs.len() as u64,
+                labelled: rated.labelled.len() as u64,
+                unpaired: beside.map(|path| path.to_string_lossy().into_owned()),
+            })
         })
         .await
     }
@@ -205,33 +247,6 @@ impl Persona {
     /// [`AloeError::StorageCorrupt`].
     pub async fn check(&self) -> Result<()> {
         self.with(|core| core.memory().check()).await
-    }
-}
-
-/// To a file beside it first, so that a full disk leaves no half export behind.
-fn write_json(path: &Path, export: &Export) -> aloekit::Result<()> {
-    let mut unfinished = PathBuf::from(path).into_os_string();
-    unfinished.push(".part");
-    let unfinished = PathBuf::from(unfinished);
-    let write = || -> std::io::Result<()> {
-        let mut file = BufWriter::new(File::create(&unfinished)?);
-        serde_json::to_writer(&mut file, export)?;
-        file.flush()?;
-        file.get_ref().sync_all()?;
-        std::fs::rename(&unfinished, path)
-    };
-    write().map_err(|source| {
-        let _ = std::fs::remove_file(&unfinished);
-        io(path, source)
-    })
-}
-
-fn io(path: &Path, source: std::io::Error) -> Error {
-    match source.kind() {
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-            Error::StorageFull { path: path.to_owned() }
-        }
-        _ => Error::Io { path: path.to_owned(), source },
     }
 }
 

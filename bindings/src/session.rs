@@ -7,8 +7,8 @@ use tokio::sync::oneshot;
 
 use crate::assistant::Opened;
 use crate::{
-    Adapter, AloeError, CancelToken, Reply, ReplyListener, Result, SamplingParams, Turn, UserMessage, calls, cancel,
-    params, pump,
+    Adapter, Alignment, AloeError, CancelToken, Rating, Reply, ReplyListener, Result, SamplingParams, Turn,
+    UserMessage, calls, cancel, params, pump,
 };
 
 /// A conversation that can be continued. One reply at a time; several sessions can talk at once.
@@ -135,6 +135,38 @@ impl Session {
     /// ones on.
     pub async fn set_adapters(&self, adapters: Vec<Adapter>) -> Result<()> {
         self.with(move |session| session.set_adapters(params::adapters(adapters))).await
+    }
+
+    /// Draws this many replies to each message from now on, and gives the one that the adapters lean towards most.
+    ///
+    /// # Errors
+    /// [`AloeError::InvalidInput`] outside 1 to 8.
+    pub async fn set_best_of(&self, best_of: u32) -> Result<()> {
+        self.with(move |session| session.set_best_of(best_of as usize)).await
+    }
+
+    /// Keeps what the user thinks of a reply, in place of what they thought of it before; answers with the number of the
+    /// turn. Without a turn it is the newest reply. The conversation goes on with the reply as it was given.
+    ///
+    /// # Errors
+    /// [`AloeError::Busy`] while the reply is under way, [`AloeError::NotFound`] for a turn that is not of this
+    /// conversation, [`AloeError::InvalidInput`] where there is no reply yet and for an edit that is empty or changes
+    /// nothing; those of storage.
+    pub async fn rate(&self, turn: Option<i64>, rating: Rating) -> Result<i64> {
+        self.with(move |session| session.rate(turn, rating.into_core())).await
+    }
+
+    /// How much likelier the session's adapters make a reply than the bare model does; without a turn, the newest one.
+    /// Takes two prefills of the prompt and the reply.
+    ///
+    /// # Errors
+    /// [`AloeError::InvalidInput`] where the session has no adapters, or nothing that could be measured;
+    /// [`AloeError::NotFound`] for a turn that is not in the prompt any more; [`AloeError::Busy`] while a reply is under
+    /// way and where the context has no room beside the conversations; [`AloeError::Cancelled`].
+    pub async fn alignment(&self, turn: Option<i64>, cancel: Option<Arc<CancelToken>>) -> Result<Alignment> {
+        let mut lent = Lent::take(&self.shared)?;
+        let measured = cancel::unless(cancel, lent.session().alignment(turn)).await;
+        Ok(measured.ok_or(AloeError::Cancelled)??.into())
     }
 
     /// Saves the KV snapshot now, so that the next launch needs no prefill.

@@ -23,6 +23,9 @@ pub struct ScriptedReply {
     /// The error that ends the reply after its pieces.
     #[uniffi(default = None)]
     pub fails_with: Option<AloeError>,
+    /// How much likelier adapters make this reply, in nats. To a script, any file that is there is an adapter.
+    #[uniffi(default = 0.0)]
+    pub alignment_nats: f64,
 }
 
 /// What a scripted assistant is made of.
@@ -76,6 +79,7 @@ impl ScriptedReply {
         aloekit::engine::ScriptedReply {
             pieces: self.pieces,
             piece_delay: Duration::from_millis(self.piece_delay_ms.into()),
+            alignment_nats: self.alignment_nats,
             fails_with: self
                 .fails_with
                 .map(|error| -> Arc<dyn Fn() -> Error + Send + Sync> { Arc::new(move || into_core(error.clone())) }),

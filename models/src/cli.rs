@@ -149,6 +149,12 @@ pub(crate) struct ChatArgs {
     /// LoRA adapter (GGUF), with a scale from 0 up; may be given several times
     #[arg(long, value_name = "PATH[:SCALE]")]
     pub(crate) adapter: Vec<String>,
+    /// Draw so many replies to each message and give the one that the adapter leans towards most
+    #[arg(long, value_name = "N", requires = "adapter", value_parser = clap::value_parser!(u8).range(1..=8))]
+    pub(crate) best_of: Option<u8>,
+    /// Measure with each reply how much likelier the adapter makes it, in nats
+    #[arg(long, requires = "adapter")]
+    pub(crate) alignment: bool,
     /// Take the lines of a file as turns, '-' for stdin
     #[arg(long, value_name = "FILE")]
     pub(crate) script: Option<PathBuf>,

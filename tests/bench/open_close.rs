@@ -29,7 +29,8 @@ fn main() {
 }
 
 async fn cycle(talks: bool) {
-    let reply = ScriptedReply { pieces: vec!["Hello.".into()], piece_delay_ms: 0, fails_with: None };
+    let reply =
+        ScriptedReply { pieces: vec!["Hello.".into()], piece_delay_ms: 0, fails_with: None, alignment_nats: 0.0 };
     let script = ScriptParams {
         replies: vec![reply],
         memory: None,

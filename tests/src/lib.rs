@@ -3,4 +3,5 @@
 pub mod fixtures;
 pub mod gguf_writer;
 pub mod induction;
+pub mod thin_adapter;
 pub mod tiny_model;

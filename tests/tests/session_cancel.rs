@@ -26,7 +26,8 @@ fn read_all(reply: &mut Reply) -> String {
 /// Forty words, two milliseconds apart.
 fn scripted(data: &Path) -> Assistant {
     let pieces = (0..40).map(|i| format!("w{i} ")).collect();
-    let replies = vec![ScriptedReply { pieces, piece_delay: Duration::from_millis(2), fails_with: None }];
+    let replies =
+        vec![ScriptedReply { pieces, piece_delay: Duration::from_millis(2), fails_with: None, alignment_nats: 0.0 }];
     let engine = Engine::scripted(Script { replies, n_ctx: 2048, uses_gpu: false });
     launch(data, &engine.expect("an engine"))
 }

@@ -40,15 +40,28 @@ fn the_table_names_every_public_type_of_the_core_and_no_other() {
 #[test]
 fn every_error_of_the_core_is_translated() {
     let (errors, translation) = (read("core/src/error.rs"), read("bindings/src/error.rs"));
-    let declared = errors.split("pub enum Error {").nth(1).and_then(|rest| rest.split("\n}").next()).expect("the enum");
-    let variants = declared
-        .lines()
-        .filter_map(|line| line.strip_prefix("    "))
-        .filter(|line| line.starts_with(char::is_uppercase));
-    let names: Vec<_> = variants.filter_map(|line| line.split([' ', ',', '{']).next()).collect();
+    let names = variants(&errors, "pub enum Error {");
     assert!(names.contains(&"Backgrounded"), "the enum was not understood: {names:?}");
     let left_out: Vec<_> = names.iter().filter(|name| !translation.contains(&format!("Error::{name} "))).collect();
     assert!(left_out.is_empty(), "add to bindings/src/error.rs: {left_out:?}");
+}
+
+/// The cases make each of them cross the border; a language that lacks one fails there.
+#[test]
+fn every_error_of_the_bindings_is_in_the_cases() {
+    let (errors, cases) = (read("bindings/src/error.rs"), read("tests/conformance/errors.json"));
+    let names = variants(&errors, "pub enum AloeError {");
+    assert!(names.contains(&"Backgrounded"), "the enum was not understood: {names:?}");
+    let left_out: Vec<_> = names.iter().filter(|name| !cases.contains(&format!("\"{name}\""))).collect();
+    assert!(left_out.is_empty(), "add to the kinds of tests/conformance/errors.json: {left_out:?}");
+}
+
+/// Names of the variants of an enum.
+fn variants<'a>(text: &'a str, head: &str) -> Vec<&'a str> {
+    let declared = text.split(head).nth(1).and_then(|rest| rest.split("\n}").next()).expect("the enum");
+    let lines = declared.lines().filter_map(|line| line.strip_prefix("    "));
+    let names = lines.filter(|line| line.starts_with(char::is_uppercase));
+    names.filter_map(|line| line.split([' ', ',', '{']).next()).collect()
 }
 
 fn names(text: &str) -> Vec<String> {

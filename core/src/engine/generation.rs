@@ -10,7 +10,7 @@ use super::native::{Model, Token};
 use super::params::{Constraint, SamplingParams};
 use super::sampler::Sampler;
 use super::slots::{AdapterSet, SequenceId};
-use super::stream::{Generated, GenerationStats, StopReason};
+use super::stream::{CancelHandle, Generated, GenerationStats, StopReason};
 use super::template::Segment;
 use super::text::TextAssembler;
 use super::tokens::MovedRun;
@@ -48,12 +48,14 @@ pub(super) struct ReplySink {
     pub(super) outcome: Option<oneshot::Sender<Result<Generated>>>,
     pub(super) observer: Option<Box<dyn GenerationObserver>>,
     pub(super) cancelled: Arc<AtomicBool>,
+    /// The reply that this one is generated for, if there is one.
+    pub(super) ends_with: Option<CancelHandle>,
     pub(super) paused: Arc<AtomicBool>,
 }
 
 impl ReplySink {
     pub(super) fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::SeqCst)
+        self.cancelled.load(Ordering::SeqCst) || self.ends_with.as_ref().is_some_and(CancelHandle::is_given_up)
     }
 
     fn has_no_reader(&self) -> bool {

@@ -14,6 +14,7 @@ mod governor;
 mod native;
 mod params;
 mod quantize;
+mod relay;
 mod sampler;
 mod scoring;
 #[cfg(feature = "testing")]
@@ -39,6 +40,7 @@ pub use generation::GenerationObserver;
 pub use params::{Constraint, EngineParams, FlashAttention, KvType, SamplingParams};
 pub use quantize::{Quantization, quantize};
 pub use scoring::Score;
+pub(crate) use scoring::{ScoreParams, Scores};
 #[cfg(feature = "testing")]
 pub use scripted::{Script, ScriptedReply};
 pub use sequence::Sequence;
@@ -117,6 +119,8 @@ pub struct GenerateParams {
     /// Whether an idle conversation may lose its KV cache to make room. Without it the reply ends with [`Error::Busy`]
     /// where there is no other room.
     pub may_evict: bool,
+    /// Cancelling this ends the reply too: several replies may be generated for one that somebody waits for.
+    pub ends_with: Option<CancelHandle>,
     /// Follows the reply on the engine's thread.
     pub observer: Option<Box<dyn GenerationObserver>>,
 }
@@ -130,6 +134,7 @@ impl Default for GenerateParams {
             max_tokens: 512,
             adapters: Vec::new(),
             may_evict: true,
+            ends_with: None,
             observer: None,
         }
     }

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use super::native::{BatchRow, Context, Decoded, Model, SequenceNumber, Token};
 use super::slots::AdapterSet;
+use super::stream::CancelHandle;
 use super::template::Segment;
 use super::tokens::tokenize;
 use super::worker::Command;
@@ -23,8 +24,37 @@ pub(super) struct ScoreRequest {
     pub(super) may_evict: bool,
     /// Raised when the engine is being closed.
     pub(super) closing: Arc<AtomicBool>,
+    /// The reply that is scored for somebody who may give it up.
+    pub(super) ends_with: Option<CancelHandle>,
     pub(super) reply: oneshot::Sender<Result<Vec<Score>>>,
 }
+
+impl ScoreRequest {
+    /// # Errors
+    /// [`Error::Closed`] and [`Error::Cancelled`] when nobody waits for the answer any more.
+    pub(super) fn expect_wanted(&self) -> Result<()> {
+        let given_up = self.ends_with.as_ref().is_some_and(CancelHandle::is_given_up);
+        match () {
+            () if self.closing.load(Ordering::SeqCst) => Err(Error::Closed),
+            () if given_up || self.reply.is_closed() => Err(Error::Cancelled),
+            () => Ok(()),
+        }
+    }
+}
+
+/// What a scoring is asked for with.
+#[derive(Default)]
+pub(crate) struct ScoreParams {
+    /// Adapters to apply, each with its scale.
+    pub(crate) adapters: Vec<(AdapterId, f32)>,
+    /// Whether idle conversations may be evicted for it; otherwise it ends with [`Error::Busy`] where it does not fit.
+    pub(crate) may_evict: bool,
+    /// Cancelling this ends it with [`Error::Cancelled`].
+    pub(crate) ends_with: Option<CancelHandle>,
+}
+
+/// Where scores are awaited, or waited for.
+pub(crate) type Scores = oneshot::Receiver<Result<Vec<Score>>>;
 
 /// How likely the model finds a continuation.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,7 +89,8 @@ impl Engine {
         continuations: Vec<String>,
         adapters: Vec<(AdapterId, f32)>,
     ) -> Result<Vec<Score>> {
-        self.ask_score(messages, continuations, adapters, true)?.await.unwrap_or(Err(Error::Closed))
+        let params = ScoreParams { adapters, may_evict: true, ends_with: None };
+        self.begin_score(messages, continuations, params)?.await.unwrap_or(Err(Error::Closed))
     }
 
     /// [`Engine::score`] that takes no idle conversation's place in the KV cache.
@@ -72,7 +103,8 @@ impl Engine {
         continuations: Vec<String>,
         adapters: Vec<(AdapterId, f32)>,
     ) -> Result<Vec<Score>> {
-        self.ask_score(messages, continuations, adapters, false)?.await.unwrap_or(Err(Error::Closed))
+        let params = ScoreParams { adapters, ..ScoreParams::default() };
+        self.begin_score(messages, continuations, params)?.await.unwrap_or(Err(Error::Closed))
     }
 
     /// [`Engine::score`] for a thread that may block.
@@ -85,7 +117,8 @@ impl Engine {
         continuations: Vec<String>,
         adapters: Vec<(AdapterId, f32)>,
     ) -> Result<Vec<Score>> {
-        self.ask_score(messages, continuations, adapters, true)?.blocking_recv().unwrap_or(Err(Error::Closed))
+        let params = ScoreParams { adapters, may_evict: true, ends_with: None };
+        self.begin_score(messages, continuations, params)?.blocking_recv().unwrap_or(Err(Error::Closed))
     }
 
     /// Log-probability of each text from its beginning, without a chat around it, in nats: after the token that begins
@@ -94,31 +127,32 @@ impl Engine {
     /// # Errors
     /// As [`Engine::score`]; [`Error::InvalidInput`] where the model has no token that begins a text.
     pub fn blocking_score_text(&self, texts: Vec<String>, adapters: Vec<(AdapterId, f32)>) -> Result<Vec<Score>> {
-        self.ask_segments(Vec::new(), texts, adapters, true)?.blocking_recv().unwrap_or(Err(Error::Closed))
+        let params = ScoreParams { adapters, may_evict: true, ends_with: None };
+        self.begin_segments(Vec::new(), texts, params)?.blocking_recv().unwrap_or(Err(Error::Closed))
     }
 
-    fn ask_score(
+    /// Asks for scores and does not wait for them; whoever drops the receiver wants them no more.
+    pub(crate) fn begin_score(
         &self,
         messages: &[Message],
         continuations: Vec<String>,
-        adapters: Vec<(AdapterId, f32)>,
-        may_evict: bool,
-    ) -> Result<oneshot::Receiver<Result<Vec<Score>>>> {
-        self.ask_segments(self.render(messages)?, continuations, adapters, may_evict)
+        params: ScoreParams,
+    ) -> Result<Scores> {
+        self.begin_segments(self.render(messages)?, continuations, params)
     }
 
-    fn ask_segments(
+    fn begin_segments(
         &self,
         segments: Vec<Segment>,
         continuations: Vec<String>,
-        adapters: Vec<(AdapterId, f32)>,
-        may_evict: bool,
-    ) -> Result<oneshot::Receiver<Result<Vec<Score>>>> {
+        params: ScoreParams,
+    ) -> Result<Scores> {
         self.expect_foreground()?;
         let (reply, answer) = oneshot::channel();
         let closing = Arc::clone(&self.shared.closing);
+        let ScoreParams { adapters, may_evict, ends_with } = params;
         let adapters = AdapterSet::new(adapters)?;
-        let request = ScoreRequest { segments, continuations, adapters, may_evict, closing, reply };
+        let request = ScoreRequest { segments, continuations, adapters, may_evict, closing, ends_with, reply };
         self.send(Command::Score(Box::new(request)))?;
         Ok(answer)
     }
@@ -211,12 +245,7 @@ fn decode_all(
 
 fn decode(context: &mut Context, rows: &[BatchRow], request: &ScoreRequest) -> Result<()> {
     loop {
-        if request.closing.load(Ordering::SeqCst) {
-            return Err(Error::Closed);
-        }
-        if request.reply.is_closed() {
-            return Err(Error::Cancelled);
-        }
+        request.expect_wanted()?;
         match context.decode(rows)? {
             Decoded::Done => return Ok(()),
             // Somebody else's cancel: lower the flag after the worker's manner and do this batch again.

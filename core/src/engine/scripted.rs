@@ -1,7 +1,8 @@
 //! An engine without weights, for the tests of apps: replies come from a script, in order, in pieces, with delays.
 //!
 //! It stands behind the same handles as a model, so sessions, memory, budget and cancelling are the real ones. It has no
-//! logits and no KV cache: scoring is refused, and there is nothing to save in a snapshot. A word is a token.
+//! logits and no KV cache: how likely a reply is the script says, and there is nothing to save in a snapshot. A word is a
+//! token.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -15,7 +16,8 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::estimate::MemoryEstimate;
 use super::generation::Request;
-use super::slots::AdapterId;
+use super::scoring::Score;
+use super::slots::{AdapterId, AdapterSet};
 use super::stream::{Generated, GenerationStats, StopReason};
 use super::template::{BuiltIn, ChatTemplate, Segment, TemplateSource};
 use super::tokenizer::Tokenizer;
@@ -46,6 +48,8 @@ pub struct ScriptedReply {
     pub piece_delay: Duration,
     /// Makes the error that ends the reply after its pieces.
     pub fails_with: Option<Arc<dyn Fn() -> Error + Send + Sync>>,
+    /// How much likelier adapters make this reply, in nats: what the alignment meter reads.
+    pub alignment_nats: f64,
 }
 
 impl Engine {
@@ -122,8 +126,9 @@ impl ScriptedWorker {
         match command {
             Command::Generate(request) => self.queue.push_back(*request),
             Command::Score(request) => {
-                let reason = "a scripted engine has no logits".to_owned();
-                let _ = request.reply.send(Err(Error::InvalidInput { what: "score", reason }));
+                let scores = request.continuations.iter().map(|text| self.score(text, &request.adapters)).collect();
+                let answer = request.expect_wanted().map(|()| scores);
+                let _ = request.reply.send(answer);
             }
             Command::LoadAdapter { path, reply } => {
                 let _ = reply.send(self.load_adapter(&path));
@@ -142,6 +147,14 @@ impl ScriptedWorker {
             Command::Close => return ControlFlow::Break(Closed),
         }
         ControlFlow::Continue(())
+    }
+
+    /// A nat less a word, and more or less of that with adapters, as the script says; 0 more for what is not in it.
+    fn score(&self, text: &str, adapters: &AdapterSet) -> Score {
+        let scripted = self.script.replies.iter().find(|reply| reply.pieces.concat() == text);
+        let nats = scripted.filter(|_| !adapters.0.is_empty()).map_or(0.0, |reply| reply.alignment_nats);
+        let words = text.split_whitespace().count();
+        Score { token_log_probs: vec![(nats / words.max(1) as f64 - 1.0) as f32; words] }
     }
 
     /// Every file that is there counts as an adapter that fits.

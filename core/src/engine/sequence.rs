@@ -62,9 +62,10 @@ impl Sequence {
         }
         let asked_at = Instant::now();
         let segments = self.engine.render(messages)?;
-        let (cancelled, paused) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-        let cancel = CancelHandle { cancelled: Arc::clone(&cancelled), waker: self.engine.shared.waker.clone() };
-        let reply = ReplySink { pieces, outcome, observer: params.observer, cancelled, paused: Arc::clone(&paused) };
+        let cancel = CancelHandle::new(self.engine.shared.waker.clone());
+        let (cancelled, paused) = (Arc::clone(&cancel.cancelled), Arc::new(AtomicBool::new(false)));
+        let (observer, ends_with) = (params.observer, params.ends_with);
+        let reply = ReplySink { pieces, outcome, observer, cancelled, ends_with, paused: Arc::clone(&paused) };
         let request = Request {
             sequence: self.id,
             segments,

@@ -66,7 +66,7 @@ pub struct Generated {
 
 impl Generated {
     /// A reply that was cancelled before it began.
-    pub(super) fn cancelled() -> Self {
+    pub(crate) fn cancelled() -> Self {
         Self { text: String::new(), stop: StopReason::Cancelled, stats: GenerationStats::default() }
     }
 }
@@ -74,13 +74,21 @@ impl Generated {
 /// Ends a generation from any thread. Cloning is cheap; cancelling twice is once.
 #[derive(Debug, Clone)]
 pub struct CancelHandle {
+    /// Raised by a caller, and by the end: then there is nothing left to interrupt.
     pub(super) cancelled: Arc<AtomicBool>,
+    /// Raised by callers alone: what goes on after the end, or in its name, heeds this one.
+    pub(super) given_up: Arc<AtomicBool>,
     pub(super) waker: Waker,
 }
 
 impl CancelHandle {
+    pub(super) fn new(waker: Waker) -> Self {
+        Self { cancelled: Arc::default(), given_up: Arc::default(), waker }
+    }
+
     /// Asks for the end: takes effect inside prefill (on the CPU) and between tokens.
     pub fn cancel(&self) {
+        self.given_up.store(true, Ordering::SeqCst);
         // Interrupting costs all sessions the decode under way: once is enough, and never for a reply that has ended.
         if !self.cancelled.swap(true, Ordering::SeqCst) {
             self.waker.interrupt();
@@ -90,6 +98,11 @@ impl CancelHandle {
     /// Whether the end was asked for, by a handle or by dropping the stream.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::SeqCst)
+    }
+
+    /// Whether a caller asked for the end, be it after it.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.given_up.load(Ordering::SeqCst)
     }
 }
 
@@ -104,6 +117,14 @@ pub struct TokenStream {
 }
 
 impl TokenStream {
+    pub(super) fn new(
+        pieces: mpsc::Receiver<String>,
+        outcome: oneshot::Receiver<Result<Generated>>,
+        cancel: CancelHandle,
+    ) -> Self {
+        Self { pieces, outcome, cancel, paused: Arc::default() }
+    }
+
     /// The next piece of text, whole characters only; `None` when the reply has ended, well or not.
     pub async fn next(&mut self) -> Option<String> {
         let piece = self.pieces.recv().await;

@@ -2,6 +2,8 @@
 //!
 //! Left out are the vectors and the full-text index, which can be made again.
 
+use std::path::Path;
+
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +12,7 @@ use super::external::{self, ImportedLine};
 use super::persona::Memory;
 use super::ratings::{self, ExportedRating};
 use super::turn::{ConversationId, StoredTurn, Summary};
-use super::{log, memories, standing};
+use super::{log, memories, private_file, standing};
 use crate::{Error, Result};
 
 /// The shape of [`Export`]; grows when the shape changes.
@@ -130,6 +132,14 @@ impl Export {
         let Format { format } = serde_json::from_slice(json).map_err(|error| no_export(&error))?;
         expect_known(format)?;
         serde_json::from_slice(json).map_err(|error| no_export(&error))
+    }
+
+    /// Writes it as JSON into a file that its owner alone may read; whole or not at all.
+    ///
+    /// # Errors
+    /// [`Error::StorageFull`] or [`Error::Io`].
+    pub fn write(&self, path: &Path) -> Result<()> {
+        private_file::write_json(path, self)
     }
 }
 

@@ -1,7 +1,10 @@
 //! Ratings as material for training: pairs for DPO, and single replies with a label where there is only a thumb.
 //!
 //! In the form that TRL and `aloe train` read. The prompt is what was really said before the reply, with the memories
-//! that were quoted for it; the app's instructions and the standing facts are not in the store and not in it.
+//! that were quoted for it; the app's instructions and the standing facts are not in the store: whoever exports says what
+//! the instructions were.
+
+use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
@@ -9,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use super::db::Fault;
 use super::ratings::Rating;
 use super::turn::{ConversationId, StoredTurn};
-use super::{MemoryStore, log, ratings};
+use super::{MemoryStore, log, private_file, ratings};
 use crate::Result;
-use crate::message::Message;
+use crate::message::{Message, Role};
 
 /// One rated reply. As JSON a line of a preference dataset, of one form or the other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +44,65 @@ pub enum Preference {
     },
 }
 
+/// How much stands before a rated reply that is trained on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreferenceParams {
+    /// The instructions that every prompt begins with; empty for none. As the model gets them when it is used.
+    pub system_prompt: String,
+    /// Most turns of the user in a prompt, the rated one among them; 1 or more.
+    pub turns: usize,
+}
+
+/// Rated replies as training data, each kind by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Preferences {
+    /// With what the user would rather have read: what `aloe train dpo` learns from.
+    pub pairs: Vec<Preference>,
+    /// With a thumb alone.
+    pub labelled: Vec<Preference>,
+}
+
+impl Preferences {
+    /// Writes one JSON object a line, for its owner to read alone: pairs to one file, the rest to `unpaired`, which
+    /// without a name is beside the pairs; answers with it where there is one. A file of an earlier export is replaced
+    /// even by nothing: it may hold what was forgotten since.
+    ///
+    /// # Errors
+    /// [`Error::StorageFull`](crate::Error::StorageFull) or [`Error::Io`](crate::Error::Io): that file is as it was.
+    pub fn write(&self, pairs: &Path, unpaired: Option<&Path>) -> Result<Option<PathBuf>> {
+        private_file::write_lines(pairs, &self.pairs)?;
+        let beside = unpaired.map_or_else(|| pairs.with_extension("unpaired.jsonl"), Path::to_owned);
+        if unpaired.is_none() && self.labelled.is_empty() && !beside.exists() {
+            return Ok(None);
+        }
+        private_file::write_lines(&beside, &self.labelled)?;
+        Ok(Some(beside))
+    }
+}
+
+impl Preference {
+    /// Leaves the last turns before the reply, and puts the instructions before them.
+    fn prepare(&mut self, params: &PreferenceParams) {
+        let (Self::Pair { prompt, .. } | Self::Labelled { prompt, .. }) = self;
+        shorten(prompt, params.turns.max(1));
+        if !params.system_prompt.is_empty() {
+            prompt.insert(0, Message::system(&*params.system_prompt));
+        }
+    }
+}
+
 impl MemoryStore {
+    /// Every rated reply as training data, oldest turn first.
+    ///
+    /// # Errors
+    /// Those of storage.
+    pub fn training_preferences(&self, params: &PreferenceParams) -> Result<Preferences> {
+        let mut rated = self.preferences()?;
+        rated.iter_mut().for_each(|preference| preference.prepare(params));
+        let (pairs, labelled) = rated.into_iter().partition(|one| matches!(one, Preference::Pair { .. }));
+        Ok(Preferences { pairs, labelled })
+    }
+
     /// Every rated reply with what was said before it, oldest turn first.
     ///
     /// # Errors
@@ -89,4 +150,29 @@ fn asked(turn: &StoredTurn) -> impl Iterator<Item = Message> {
 
 fn answered(turn: &StoredTurn) -> Option<Message> {
     turn.reply.as_ref().filter(|reply| !reply.text.is_empty()).map(|reply| Message::assistant(&*reply.text))
+}
+
+/// Leaves the last `turns` messages of the user, each with the memories quoted for it, and what came between.
+fn shorten(prompt: &mut Vec<Message>, turns: usize) {
+    let said = prompt.iter().enumerate().filter(|(_, message)| message.role == Role::User).map(|(at, _)| at);
+    let said: Vec<usize> = said.collect();
+    let Some(first) = said.len().checked_sub(turns).map(|at| said[at]) else { return };
+    let quoted = first.checked_sub(1).filter(|before| prompt[*before].role == Role::System);
+    prompt.drain(..quoted.unwrap_or(first));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shortened_prompt_begins_with_a_turn_and_the_memories_quoted_for_it() {
+        let (user, reply, quoted) = (Message::user("u"), Message::assistant("a"), Message::system("s"));
+        let whole = [user.clone(), reply.clone(), quoted.clone(), user.clone(), reply.clone(), user.clone()];
+        for (turns, from) in [(1, 5), (2, 2), (3, 0), (9, 0)] {
+            let mut prompt = whole.to_vec();
+            shorten(&mut prompt, turns);
+            assert_eq!(prompt, whole[from..], "{turns}");
+        }
+    }
 }

@@ -6,6 +6,8 @@
 mod alignment;
 mod assistant;
 mod background;
+mod best_of;
+mod generate;
 mod learning;
 mod occupancy;
 mod params;
@@ -26,17 +28,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use alignment::Alignment;
 pub use assistant::{Assistant, AssistantParams};
+pub use best_of::MOST_CANDIDATES;
 pub use learning::Induction;
 pub use params::{Conversation, DEFAULT_SYSTEM_PROMPT, Overflow, SessionParams};
 pub use reply::{Reply, Turn};
 pub use snapshots::erase_snapshots;
 pub use user_message::UserMessage;
 
-use crate::engine::{AdapterId, Engine, GenerateParams, SamplingParams, Sequence};
+use crate::engine::{AdapterId, Engine, SamplingParams, Sequence};
 use crate::error::{Error, Result};
 use crate::memory::{ConversationId, Origin, Recalled, RetrieveLimits, TurnOptions};
 use crate::prompt::{Costs, Plan, PromptParts, Quoted, TokenBudget, recalled_block};
 use assistant::Shared;
+use best_of::check_best_of;
 use occupancy::{Occupancy, Occupied};
 use params::check_scales;
 use persona::Persona;
@@ -147,6 +151,17 @@ impl Session {
     pub fn set_sampling(&mut self, sampling: SamplingParams) -> Result<()> {
         sampling.check()?;
         self.inner.state().params.sampling = sampling;
+        Ok(())
+    }
+
+    /// Draws this many replies to each message from now on, and gives the one that the adapters lean towards most; see
+    /// [`SessionParams::best_of`].
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] outside 1 to [`MOST_CANDIDATES`].
+    pub fn set_best_of(&mut self, best_of: usize) -> Result<()> {
+        check_best_of(best_of)?;
+        self.inner.state().params.best_of = best_of;
         Ok(())
     }
 
@@ -262,6 +277,7 @@ impl Inner {
         }
         let mut guard = self.state();
         let state = &mut *guard;
+        state.check_choice()?;
         self.reload_if_erased(state)?;
         self.shared.learning.pause();
         let budget = self.budget(&state.params);
@@ -286,19 +302,10 @@ impl Inner {
         let messages = parts.messages();
         state.transcript.begin(turn, recalled, text.clone(), quoted);
         let (recorder, recorded) = Recorder::new(Arc::clone(self), turn, plan.prompt_tokens, occupied);
-        let params = GenerateParams {
-            sampling: state.params.sampling.clone(),
-            constraint: state.params.constraint.clone(),
-            stop: state.params.stop.clone(),
-            max_tokens: state.params.max_reply_tokens,
-            adapters: state.adapters.clone(),
-            may_evict: true,
-            observer: Some(Box::new(recorder)),
-        };
-        let stream = self.sequence.generate(&messages, params)?;
+        let (stream, measuring) = self.generate(state, messages, recorder)?;
         let held = self.occupancy.answered_by(stream.cancel_handle());
         let given = Given { persona: state.persona.facts().to_vec(), facts };
-        Ok(Reply::new(stream, recorded, turn, text, given, held))
+        Ok(Reply::new(stream, recorded, turn, text, given, measuring, held))
     }
 
     /// What the prompt would take, with the facts of the system prompt up to date. They go before the message does.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::best_of::check_best_of;
 use crate::engine::{Constraint, SamplingParams};
 use crate::error::{Error, Result};
 use crate::memory::ConversationId;
@@ -81,6 +82,13 @@ pub struct SessionParams {
     pub max_recalled: usize,
     /// LoRA adapters (GGUF), each with its scale.
     pub adapters: Vec<(PathBuf, f32)>,
+    /// Whether [`Turn::alignment`](super::Turn::alignment) is measured for every reply that is not cancelled: two
+    /// prefills of prompt and reply after it. Without adapters there is nothing to measure.
+    pub measure_alignment: bool,
+    /// Replies drawn to each message, 1 to [`MOST_CANDIDATES`](super::MOST_CANDIDATES), of which the one is given and
+    /// kept that the adapters lean towards most per token. Above 1, nothing of a reply is shown before the choice: it
+    /// comes as one piece. Needs adapters and a temperature above 0.
+    pub best_of: usize,
 }
 
 impl Default for SessionParams {
@@ -98,6 +106,8 @@ impl Default for SessionParams {
             memory_share: 0.15,
             max_recalled: 6,
             adapters: Vec::new(),
+            measure_alignment: false,
+            best_of: 1,
         }
     }
 }
@@ -106,6 +116,7 @@ impl SessionParams {
     /// Refuses what no engine with this much context can do.
     pub(super) fn check(&self, n_ctx: usize) -> Result<()> {
         self.sampling.check()?;
+        check_best_of(self.best_of)?;
         if self.max_reply_tokens == 0 || self.max_reply_tokens >= n_ctx {
             let reason = format!("{} is outside 1 to {}", self.max_reply_tokens, n_ctx - 1);
             return Err(Error::InvalidInput { what: "max_reply_tokens", reason });

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
+use super::alignment::{Alignment, Meter};
+use super::best_of::Measured;
 use super::occupancy::Held;
-use crate::engine::{CancelHandle, GenerationStats, StopReason, TokenStream};
+use crate::engine::{CancelHandle, Generated, GenerationStats, StopReason, TokenStream};
 use crate::error::{Error, Result};
 use crate::memory::Recalled;
 
@@ -27,6 +29,12 @@ pub struct Turn {
     pub stats: GenerationStats,
     /// Why the reply ended.
     pub stop: StopReason,
+    /// How much likelier the adapters made it, where that was [asked for](super::SessionParams::measure_alignment) or
+    /// it was chosen. None without adapters, for a cancelled or empty reply, and where the context had no room to
+    /// measure; [`Session::alignment`](super::Session::alignment) says which.
+    pub alignment: Option<Alignment>,
+    /// Of the best of n, the alignment of each candidate in the order in which they were drawn; otherwise empty.
+    pub candidates: Vec<Alignment>,
 }
 
 /// A reply being generated. Dropping it cancels; what was generated is recorded as a partial reply.
@@ -36,7 +44,34 @@ pub struct Reply {
     turn: i64,
     user: String,
     given: Given,
+    measuring: Measuring,
     _held: Arc<Held>,
+}
+
+/// When a reply's alignment is measured.
+pub(super) enum Measuring {
+    Not,
+    /// Once it has ended.
+    After(Box<Meter>),
+    /// It was chosen by it.
+    Before(oneshot::Receiver<Measured>),
+}
+
+impl Measuring {
+    /// What was measured. That it could not be is no failure of the reply, which is recorded.
+    async fn read(self, reply: &Generated) -> Measured {
+        match self {
+            Self::After(meter) if reply.stop.is_natural() && !reply.text.is_empty() => {
+                let measured = meter.measure(reply.text.clone()).await;
+                if let Err(error) = &measured {
+                    tracing::debug!(%error, "the alignment was not measured");
+                }
+                Measured { chosen: measured.ok(), candidates: Vec::new() }
+            }
+            Self::Before(measured) => measured.await.unwrap_or_default(),
+            Self::After(_) | Self::Not => Measured::default(),
+        }
+    }
 }
 
 /// What a reply was given of the memory.
@@ -60,9 +95,10 @@ impl Reply {
         turn: i64,
         user: String,
         given: Given,
+        measuring: Measuring,
         held: Arc<Held>,
     ) -> Self {
-        Self { stream, recorded, turn, user, given, _held: held }
+        Self { stream, recorded, turn, user, given, measuring, _held: held }
     }
 
     /// The number of the turn being answered.
@@ -97,7 +133,8 @@ impl Reply {
         self.stream.cancel_handle()
     }
 
-    /// Waits for the end; when this returns, the reply is recorded and the session takes the next message.
+    /// Waits for the end; when this returns, the reply is recorded and the session takes the next message. Cancelling
+    /// while the alignment is measured ends the measuring alone.
     ///
     /// # Errors
     /// What stopped the generation, or what kept the store from recording it.
@@ -106,6 +143,7 @@ impl Reply {
         let recorded = self.recorded.await.unwrap_or(Err(Error::Closed));
         let generated = generated?;
         recorded?;
+        let Measured { chosen, candidates } = self.measuring.read(&generated).await;
         Ok(Turn {
             turn: self.turn,
             user: self.user,
@@ -114,6 +152,8 @@ impl Reply {
             persona: self.given.persona,
             stats: generated.stats,
             stop: generated.stop,
+            alignment: chosen,
+            candidates,
         })
     }
 }

@@ -10,6 +10,8 @@ final class ChatModel {
         var text: String
         /// The finished turn, once there is one.
         var turn: Turn?
+        /// What the user thinks of it.
+        var rating: Rating?
     }
 
     let assistant: Assistant
@@ -35,6 +37,21 @@ final class ChatModel {
 
     func stop() {
         answering?.cancel()
+    }
+
+    /// Keeps what the user thinks of a reply; nothing takes it back.
+    func rate(_ line: Line, _ rating: Rating?) async {
+        guard let turn = line.turn?.turn else { return }
+        do {
+            if let rating {
+                try await opened().rate(rating, turn: turn)
+            } else {
+                try await assistant.persona.unrate(turn: turn)
+            }
+            lines[line.id].rating = try await assistant.persona.rating(turn: turn)
+        } catch {
+            problem = error.localizedDescription
+        }
     }
 
     private func answer(_ text: String, at line: Int) async {

@@ -28,7 +28,7 @@ struct ChatView: View {
         ScrollView {
             LazyVStack(alignment: .leading, spacing: 12) {
                 ForEach(chat.lines) { line in
-                    LineView(line: line) { explained = line.turn }
+                    LineView(line: line, chat: chat) { explained = line.turn }
                 }
             }
             .padding()
@@ -61,6 +61,7 @@ struct ChatView: View {
 /// One message, and under a finished answer what it cost and why it is as it is.
 private struct LineView: View {
     let line: ChatModel.Line
+    let chat: ChatModel
     let explain: () -> Void
 
     var body: some View {
@@ -71,6 +72,7 @@ private struct LineView: View {
                 .clipShape(RoundedRectangle(cornerRadius: 14))
                 .textSelection(.enabled)
             if let turn = line.turn {
+                RatingView(line: line, chat: chat)
                 Button("Why this answer?", action: explain).font(.caption)
                 Text("\(turn.stats.decodeTokensPerS, format: .number.precision(.fractionLength(1))) tokens/s")
                     .font(.caption2).foregroundStyle(.secondary)

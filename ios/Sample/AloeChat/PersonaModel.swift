@@ -8,6 +8,7 @@ final class PersonaModel {
     private(set) var facts: [Fact] = []
     /// A file to share, once it was exported.
     private(set) var exported: URL?
+    private(set) var exportedRatings: URL?
     var problem: String?
     private let persona: Persona
 
@@ -40,6 +41,15 @@ final class PersonaModel {
         await acting {
             try await self.persona.export(to: file)
             self.exported = file
+        }
+    }
+
+    /// Rated replies, to train on at a desk.
+    func exportRatings() async {
+        let file = FileManager.default.temporaryDirectory.appendingPathComponent("What I think of replies.jsonl")
+        await acting {
+            try await self.persona.exportPreferences(to: file)
+            self.exportedRatings = file
         }
     }
 

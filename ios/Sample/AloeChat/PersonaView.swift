@@ -43,6 +43,11 @@ struct PersonaView: View {
             } else {
                 Button("Export") { Task { await model.export() } }
             }
+            if let file = model.exportedRatings {
+                ShareLink("Share ratings", item: file)
+            } else {
+                Button("Export ratings") { Task { await model.exportRatings() } }
+            }
             Spacer()
             Button("Erase everything", role: .destructive) { asksToErase = true }
         }

@@ -78,6 +78,32 @@ public final class Persona: Sendable {
         try await translated { try await native.importFrom(path: file.path) }
     }
 
+    /// What the user thinks of the reply to a turn, if they said so; ``Session/rate(_:turn:)`` keeps it.
+    public func rating(turn: Int64) async throws -> Rating? {
+        try await translated { try await native.rating(turn: turn) }
+    }
+
+    /// Takes a rating back; that there was none is no error.
+    public func unrate(turn: Int64) async throws {
+        try await translated { try await native.unrate(turn: turn) }
+    }
+
+    /// Writes the rated replies as JSON lines to train on: edited ones as pairs, which `aloe train dpo` learns from, those
+    /// with a thumb alone into `unpaired` (without a name, beside the pairs).
+    ///
+    /// Each prompt begins with the instructions, which should be those of the sessions (the default ones, if nothing is
+    /// said), and has so many turns at most. The files hold what was said, and no later forgetting reaches them.
+    @discardableResult
+    public func exportPreferences(
+        to pairs: URL, unpaired: URL? = nil, systemPrompt: String? = nil, turns: Int = 8
+    ) async throws -> PreferenceReport {
+        try await translated {
+            try await native.exportPreferencesTo(
+                path: pairs.path, unpaired: unpaired?.path, systemPrompt: systemPrompt,
+                turns: UInt32(clamping: max(turns, 1)))
+        }
+    }
+
     /// All conversations, newest first.
     public func conversations() async throws -> [ConversationInfo] {
         try await translated { try await native.conversations() }

@@ -1,9 +1,9 @@
 /// What comes of a message, in order: pieces of text, then the finished turn.
 public enum ReplyEvent: Sendable, Equatable {
-    /// More text: whole characters, one token at first, then up to eight at a time.
+    /// More text: whole characters, one token at first, then up to eight at a time; the best of several is one piece.
     case piece(String)
     /// The reply is over and recorded: its text, why it ended, what it cost, the memories recalled for the
-    /// message and the facts in the instructions.
+    /// message, the facts in the instructions, and how the adapters lean towards it where that was asked for.
     case done(Turn)
 }
 

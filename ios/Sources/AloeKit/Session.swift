@@ -16,7 +16,8 @@ public final class Session: Sendable {
     /// The reply to a message that tells apart what was typed and what was pasted. Cold: iterating sends the message.
     ///
     /// Cancelling the task that iterates ends the native work within a token and throws `CancellationError` when the
-    /// reply is recorded as far as it got. Leaving the loop early ends it too; the next message waits for that.
+    /// reply is recorded as far as it got. Leaving the loop early ends it too; the next message waits for that. The best of
+    /// several comes as one piece, after the choice.
     public func send(_ message: UserMessage) -> ReplyEvents {
         ReplyEvents(session: self, message: message)
     }
@@ -62,6 +63,28 @@ public final class Session: Sendable {
     /// Draws the tokens of the next replies this way.
     public func setSampling(_ sampling: SamplingParams) async throws {
         try await calling { try await native.setSampling(sampling: sampling) }
+    }
+
+    /// Draws this many replies (1 to 8) to each message from now on, and gives the one that the adapters lean towards most.
+    public func setBestOf(_ bestOf: Int) async throws {
+        try await calling { try await native.setBestOf(bestOf: UInt32(clamping: bestOf)) }
+    }
+
+    /// Keeps what the user thinks of a reply, the newest without a turn, in place of what they thought before; returns the
+    /// number of its turn. The conversation goes on with the reply as it was given.
+    ///
+    /// Ends with ``AloeError/busy`` while the reply is under way, and with ``AloeError/notFound(what:id:)`` for a turn of
+    /// another conversation. ``Persona/unrate(turn:)`` takes it back.
+    @discardableResult
+    public func rate(_ rating: Rating, turn: Int64? = nil) async throws -> Int64 {
+        try await calling { try await native.rate(turn: turn, rating: rating) }
+    }
+
+    /// How much likelier the adapters make a reply, the newest without a turn, than the bare model does: two prefills of
+    /// prompt and reply. With `measureAlignment` in `SessionParams` every `Turn` carries it.
+    public func alignment(turn: Int64? = nil) async throws -> ReplyAlignment {
+        await settled()
+        return try await cancellable { try await native.alignment(turn: turn, cancel: $0) }
     }
 
     /// Uses these adapters from the next reply on; none clears them.

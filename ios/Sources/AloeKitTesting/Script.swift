@@ -8,11 +8,16 @@ public struct ScriptedReply: Sendable, Equatable {
     public var pieceDelayMs: UInt32
     /// The error that ends the reply after its pieces.
     public var failsWith: AloeError?
+    /// How much likelier adapters make this reply, in nats. To a script, any file that is there is an adapter.
+    public var alignmentNats: Double
 
-    public init(_ pieces: [String], pieceDelayMs: UInt32 = 0, failsWith: AloeError? = nil) {
+    public init(
+        _ pieces: [String], pieceDelayMs: UInt32 = 0, failsWith: AloeError? = nil, alignmentNats: Double = 0
+    ) {
         self.pieces = pieces
         self.pieceDelayMs = pieceDelayMs
         self.failsWith = failsWith
+        self.alignmentNats = alignmentNats
     }
 }
 
@@ -45,7 +50,9 @@ public struct Script: Sendable, Equatable {
 
     var native: NativeScriptParams {
         let replies = replies.map {
-            NativeScriptedReply(pieces: $0.pieces, pieceDelayMs: $0.pieceDelayMs, failsWith: $0.failsWith?.native)
+            NativeScriptedReply(
+                pieces: $0.pieces, pieceDelayMs: $0.pieceDelayMs, failsWith: $0.failsWith?.native,
+                alignmentNats: $0.alignmentNats)
         }
         return NativeScriptParams(
             replies: replies, memory: memory, nCtx: nCtx, usesGpu: usesGpu, onDamage: onDamage, induction: induction)

@@ -1,4 +1,5 @@
 import AloeKit
+import AloeKitTesting
 import XCTest
 
 /// The code that `docs/ios.md` shows is compiled here, and runs.
@@ -7,7 +8,7 @@ final class DocumentTests: XCTestCase {
         let document = try String(contentsOf: Repository.root.appendingPathComponent("docs/ios.md"), encoding: .utf8)
         let blocks = document.components(separatedBy: "```swift\n").dropFirst()
             .map { $0.components(separatedBy: "```")[0] }
-        XCTAssertEqual(blocks.count, 4)
+        XCTAssertEqual(blocks.count, 5)
         let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Documented")
         let compiled = try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
             .map { try String(contentsOf: $0, encoding: .utf8) }
@@ -53,6 +54,19 @@ final class DocumentTests: XCTestCase {
         let other = StoreKey(bytes: Data(repeating: 8, count: 32))
         let error = await failure { _ = try await openUnderKey(engine, memory: memory, key: other) }
         XCTAssertEqual(error as? AloeError, .wrongKey(path: memory.path))
+    }
+
+    func testAReplyIsChosenRatedAndExported() async throws {
+        let folder = try TemporaryFolder()
+        let adapter = folder.url.appendingPathComponent("adapter.gguf")
+        let rated = folder.url.appendingPathComponent("rated.jsonl")
+        try Data().write(to: adapter)
+        let replies = [0, 3, 1, 2].map { ScriptedReply(["Rest."], alignmentNats: $0) }
+        let assistant = try await ScriptedAssistant.open(Script(replies: replies))
+        let nats = try await chooseAndRate(assistant, adapter: adapter, better: "Play the cello.", rated: rated)
+        XCTAssertNotNil(nats)
+        XCTAssert(try String(contentsOf: rated, encoding: .utf8).contains("Play the cello."))
+        await assistant.closeAndWait()
     }
 
     func testTheAppsOwnTestRuns() async throws {

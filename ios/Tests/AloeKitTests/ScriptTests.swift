@@ -33,4 +33,21 @@ final class ScriptTests: XCTestCase {
         XCTAssertGreaterThanOrEqual(ContinuousClock.now - start, .milliseconds(100))
         await assistant.closeAndWait()
     }
+
+    func testTheBestOfSeveralComesAsOnePieceAfterTheChoice() async throws {
+        let folder = try TemporaryFolder()
+        let adapter = folder.url.appendingPathComponent("adapter.gguf")
+        try Data().write(to: adapter)
+        let replies = [ScriptedReply(["No."], alignmentNats: -1), ScriptedReply(["Play ", "it."], alignmentNats: 4)]
+        let assistant = try await ScriptedAssistant.open(Script(replies: replies))
+        let session = try await assistant.session(
+            SessionParams(adapters: [Adapter(path: adapter.path)], bestOf: 2))
+        var events: [ReplyEvent] = []
+        for try await event in session.send("What now?") { events.append(event) }
+        XCTAssertEqual(events.first, .piece("Play it."))
+        guard case let .done(turn)? = events.last else { return XCTFail("the reply has no end") }
+        XCTAssertEqual(turn.candidates.map(\.nats), [-1, 4])
+        XCTAssertEqual(turn.alignment, turn.candidates[1])
+        await assistant.closeAndWait()
+    }
 }

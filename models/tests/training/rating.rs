@@ -40,4 +40,26 @@ fn an_edited_reply_is_exported_trained_on_and_likelier_after() {
     let (before, after) = (margins(""), margins("--adapter own"));
     println!("log-probability of the edit over the original, in nats: before {before:?}, after {after:?}");
     assert!(before.iter().zip(&after).all(|(before, after)| after > before), "{before:?} {after:?}");
+    workshop.aloe("export --adapter own --format gguf --out own.gguf").succeeded();
+    the_adapter_chooses(&workshop, chat);
+}
+
+/// The adapter back in the chat: its meter chooses among replies, and reads one that was not chosen.
+fn the_adapter_chooses(workshop: &Workshop, chat: &str) {
+    std::fs::write(workshop.path("script.txt"), "What shall I do on Sunday?\n/stats\n").expect("written");
+    let lines = |flags: &str| -> Vec<Value> {
+        let ended = workshop.aloe(&format!("{chat} --json --new --adapter own.gguf {flags}")).succeeded();
+        ended.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    };
+    let chosen = lines("--best-of 3 --temperature 1");
+    let a_token = |value: &Value| value["nats_per_token"].as_f64().expect("a number");
+    let candidates: Vec<f64> = chosen[0]["candidates"].as_array().expect("a list").iter().map(a_token).collect();
+    println!("nats a token of the candidates: {candidates:?}");
+    assert_eq!(candidates.len(), 3);
+    assert!(candidates.iter().all(|one| *one <= a_token(&chosen[0]["alignment"])), "{chosen:?}");
+    assert_eq!(chosen[1]["alignment"], chosen[0]["alignment"], "it is not measured twice");
+    let plain = lines("--temperature 1");
+    assert!(plain[0].get("alignment").is_none() && plain[0].get("candidates").is_none(), "{plain:?}");
+    assert!(plain[1]["alignment"]["nats"].is_number(), "/stats measures what was not: {plain:?}");
+    assert!(lines("--alignment")[0]["alignment"]["tokens"].as_u64() > Some(0));
 }

@@ -10,6 +10,7 @@ use aloekit_ffi::{
 };
 use serde_json::Value;
 
+use crate::feedback::check_measured;
 use crate::files::{files, holding};
 use crate::parameters::{adapters, assistant_params, engine, key, message, script, session_params};
 use crate::step::Step;
@@ -18,7 +19,7 @@ pub(crate) struct Interpreter {
     kept: HashMap<String, String>,
     assistant: Option<Arc<Assistant>>,
     session: Option<Arc<Session>>,
-    last_turn: i64,
+    pub(crate) last_turn: i64,
     folder: PathBuf,
     noted: BTreeMap<PathBuf, Vec<u8>>,
 }
@@ -61,12 +62,13 @@ impl Interpreter {
             "background" => self.assistant().enter_background().await?,
             "foreground" => self.assistant().enter_foreground()?,
             "background_during" => self.background_during(&step).await?,
-            "adapters" => self.session().set_adapters(adapters(&step)).await?,
+            "adapters" => self.session().set_adapters(adapters(&step, "paths")).await?,
             "estimate" => {
                 let estimate = estimate_memory(engine(&step)).await?;
                 assert!(estimate.required_mib > 0 && estimate.available_mib > 0, "{estimate:?}");
             }
             "write" => std::fs::write(step.text("path"), step.text("text")).expect("a file is written"),
+            "write_bytes" => std::fs::write(step.text("path"), step.bytes("hex")).expect("a file is written"),
             "close_session" => self.session().finish_close().await?,
             "close" => self.assistant().finish_close().await?,
             "repeat" => {
@@ -120,7 +122,7 @@ impl Interpreter {
                 persona.import_from(step.text("path")).await?;
             }
             "erase" => persona.erase_all().await?,
-            other => panic!("no such step: {other}"),
+            _ => self.feedback(step).await?,
         }
         Ok(())
     }
@@ -187,11 +189,11 @@ impl Interpreter {
         });
     }
 
-    fn assistant(&self) -> &Assistant {
+    pub(crate) fn assistant(&self) -> &Assistant {
         self.assistant.as_ref().expect("an assistant was opened")
     }
 
-    fn session(&self) -> &Session {
+    pub(crate) fn session(&self) -> &Session {
         self.session.as_ref().expect("a session was opened")
     }
 }
@@ -229,7 +231,12 @@ async fn look(persona: &Persona, step: &Step<'_>) -> Result<()> {
 }
 
 async fn kinds(step: &Step<'_>) -> Result<()> {
-    let reply = |pieces: &str, fails_with| ScriptedReply { pieces: vec![pieces.into()], piece_delay_ms: 0, fails_with };
+    let reply = |pieces: &str, fails_with| ScriptedReply {
+        pieces: vec![pieces.into()],
+        piece_delay_ms: 0,
+        fails_with,
+        alignment_nats: 0.0,
+    };
     for name in step.texts("fails_with") {
         let replies = vec![reply("so far", Some(make(&name))), reply("fine", None)];
         let assistant = open_scripted_assistant(ScriptParams { replies, ..script(step) }, None).await?;
@@ -262,6 +269,7 @@ fn check_turn(turn: &Turn, step: &Step<'_>) {
     if step.flag("cached") {
         assert!(turn.stats.cached_tokens > 0, "{:?}", turn.stats);
     }
+    check_measured(turn, step);
 }
 
 fn typed(text: &str) -> UserMessage {

@@ -1,5 +1,6 @@
 //! The cases that every binding must pass (`tests/conformance`), run on the layer below Kotlin and Swift.
 
+mod feedback;
 mod files;
 mod interpreter;
 mod parameters;
@@ -9,6 +10,7 @@ use std::fs;
 use std::path::Path;
 
 use aloekit_tests::fixtures::model_path;
+use aloekit_tests::thin_adapter::{for_another_base, for_default_model};
 use interpreter::Interpreter;
 use serde_json::Value;
 
@@ -52,6 +54,21 @@ fn lifecycle() {
     run("lifecycle");
 }
 
+#[test]
+fn adapters() {
+    run("adapters");
+}
+
+#[test]
+fn alignment() {
+    run("alignment");
+}
+
+#[test]
+fn ratings() {
+    run("ratings");
+}
+
 /// A file without a test of its own would never be run.
 #[test]
 fn every_file_of_cases_is_run() {
@@ -62,7 +79,19 @@ fn every_file_of_cases_is_run() {
         .map(|path| path.file_stem().expect("a name").to_string_lossy().into_owned())
         .collect();
     names.sort();
-    assert_eq!(names, ["cancel", "chat", "encryption", "errors", "learning", "lifecycle", "persona", "snapshots"]);
+    let run = "adapters alignment cancel chat encryption errors learning lifecycle persona ratings snapshots";
+    assert_eq!(names, run.split(' ').collect::<Vec<_>>());
+}
+
+/// Whoever changes them here writes them there too.
+#[test]
+fn the_adapters_of_the_cases_are_those_of_the_fixtures() {
+    let cases = ["adapters", "alignment"].map(|file| fs::read_to_string(folder().join(format!("{file}.json"))));
+    let cases = cases.map(|text| text.expect("the cases are there")).concat();
+    for adapter in [for_default_model(1), for_default_model(2), for_another_base()] {
+        let digits: String = adapter.to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert!(cases.contains(&digits), "{digits}");
+    }
 }
 
 fn folder() -> std::path::PathBuf {

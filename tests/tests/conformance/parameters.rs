@@ -47,6 +47,7 @@ pub(crate) fn script(step: &Step<'_>) -> ScriptParams {
             pieces: reply.texts("pieces"),
             piece_delay_ms: reply.unsigned("delay_ms").unwrap_or(0),
             fails_with: reply.optional("fails_with").map(|name| make(&name)),
+            alignment_nats: reply.number("nats").unwrap_or(0) as f64,
         }
     };
     ScriptParams {
@@ -64,8 +65,8 @@ fn on_damage(step: &Step<'_>) -> Option<OnDamage> {
     step.optional("on_damage").map(|_| OnDamage::Quarantine)
 }
 
-pub(crate) fn adapters(step: &Step<'_>) -> Vec<Adapter> {
-    step.texts("paths").into_iter().map(|path| Adapter { path, scale: 1.0 }).collect()
+pub(crate) fn adapters(step: &Step<'_>, name: &str) -> Vec<Adapter> {
+    step.texts(name).into_iter().map(|path| Adapter { path, scale: 1.0 }).collect()
 }
 
 pub(crate) fn session_params(step: &Step<'_>) -> SessionParams {
@@ -78,7 +79,7 @@ pub(crate) fn session_params(step: &Step<'_>) -> SessionParams {
         conversation: Some(conversation),
         system_prompt: None,
         sampling: Some(SamplingParams {
-            temperature: 0.0,
+            temperature: step.unsigned("temperature").unwrap_or(0) as f32,
             top_k: 40,
             top_p: 0.95,
             min_p: 0.05,
@@ -96,7 +97,9 @@ pub(crate) fn session_params(step: &Step<'_>) -> SessionParams {
         recall: true,
         memory_share: 0.15,
         max_recalled: 6,
-        adapters: Vec::new(),
+        adapters: if step.fields["adapters"].is_null() { Vec::new() } else { adapters(step, "adapters") },
+        measure_alignment: step.flag("measure_alignment"),
+        best_of: step.unsigned("best_of").unwrap_or(1),
     }
 }
 

@@ -18,6 +18,12 @@ impl Step<'_> {
         self.fields[name].as_str().map(|text| self.filled(text))
     }
 
+    pub(crate) fn bytes(&self, name: &str) -> Vec<u8> {
+        let text = self.text(name);
+        let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).expect("two hexadecimal digits");
+        (0..text.len()).step_by(2).map(byte).collect()
+    }
+
     pub(crate) fn number(&self, name: &str) -> Option<i64> {
         match &self.fields[name] {
             Value::String(text) => self.filled(text).parse().ok(),

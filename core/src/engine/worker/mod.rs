@@ -193,12 +193,13 @@ impl Worker {
     fn end_cancelled(&mut self) {
         // Lowered before the flags are read: a cancel from now on raises it again and is seen by the decode.
         self.context.abort_flag().store(false, Ordering::SeqCst);
-        for request in &mut self.queue {
-            if request.reply.is_cancelled() {
+        self.queue.retain_mut(|request| {
+            let is_cancelled = request.reply.is_cancelled();
+            if is_cancelled {
                 request.reply.end(Ok(Generated::cancelled()));
             }
-        }
-        self.queue.retain(|request| !request.reply.is_cancelled());
+            !is_cancelled
+        });
         for generation in &mut self.running {
             if generation.sink.is_cancelled() && !generation.is_stopped() {
                 generation.stop(StopReason::Cancelled);

@@ -16,6 +16,8 @@ impl Worker {
     }
 
     pub(super) fn score(&mut self, request: &ScoreRequest) -> Result<Vec<scoring::Score>> {
+        // Before anybody's cache goes for it.
+        request.expect_wanted()?;
         let sequence = self.spare.ok_or(Error::Busy)?;
         self.evict_for_score(request)?;
         self.apply_adapters(&request.adapters)?;

@@ -10,8 +10,13 @@ final class ConformanceTests: XCTestCase {
     }
 
     private static let folder = Repository.root.appendingPathComponent("tests/conformance")
-    private static let known = ["cancel", "chat", "encryption", "errors", "learning", "lifecycle", "persona", "snapshots"]
+    private static let known = [
+        "adapters", "alignment", "cancel", "chat", "encryption", "errors", "learning", "lifecycle", "persona", "ratings",
+        "snapshots",
+    ]
 
+    func testAdapters() async throws { try await run("adapters") }
+    func testAlignment() async throws { try await run("alignment") }
     func testCancel() async throws { try await run("cancel") }
     func testChat() async throws { try await run("chat") }
     func testEncryption() async throws { try await run("encryption") }
@@ -19,6 +24,7 @@ final class ConformanceTests: XCTestCase {
     func testLearning() async throws { try await run("learning") }
     func testLifecycle() async throws { try await run("lifecycle") }
     func testPersona() async throws { try await run("persona") }
+    func testRatings() async throws { try await run("ratings") }
     func testSnapshots() async throws { try await run("snapshots") }
 
     func testOtherFiles() async throws {

@@ -68,6 +68,7 @@ actor Interpreter {
         case "adapters": try await talk().setAdapters(step.texts("paths").map { Adapter(path: $0) })
         case "estimate": try await estimate(step)
         case "write": try step.text("text").write(toFile: step.text("path"), atomically: false, encoding: .utf8)
+        case "write_bytes": try step.bytes("hex").write(to: URL(fileURLWithPath: step.text("path")))
         case "close_session": await (try talk()).closeAndWait()
         case "close": await (try opened()).closeAndWait()
         case "repeat": for _ in 0..<(try step.count("times")) { try await run(step.steps("steps")) }
@@ -110,7 +111,9 @@ actor Interpreter {
         case "export": try await persona.export(to: URL(fileURLWithPath: step.text("path")))
         case "import": try await persona.importFrom(URL(fileURLWithPath: step.text("path")))
         case "erase": try await persona.eraseAll()
-        default: throw Failure("no such step: \(step)")
+        default:
+            let known = try await feedback(opened(), session, lastTurn, step)
+            try require(known, "no such step: \(step)")
         }
     }
 
@@ -129,6 +132,7 @@ actor Interpreter {
             try require(!turn.persona.contains { $0.text.contains(words) }, "in the instructions: \(turn.persona)")
         }
         if step.flag("cached") { try require(turn.stats.cachedTokens > 0, "\(turn.stats)") }
+        try checkMeasured(turn, step)
     }
 
     private func kinds(_ step: Step) async throws {

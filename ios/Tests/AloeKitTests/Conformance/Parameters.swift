@@ -21,7 +21,8 @@ extension Script {
             let reply = Step(fields: fields, kept: step.kept)
             return ScriptedReply(
                 try reply.texts("pieces"), pieceDelayMs: reply.number("delay_ms").map(UInt32.init) ?? 0,
-                failsWith: try reply.optional("fails_with").map(ErrorNames.make))
+                failsWith: try reply.optional("fails_with").map(ErrorNames.make),
+                alignmentNats: Double(reply.number("nats") ?? 0))
         }
         self.init(
             replies: replies, memory: step.optional("memory"), nCtx: step.number("n_ctx").map(UInt32.init) ?? 4096,
@@ -64,12 +65,15 @@ extension Induction {
 }
 
 extension SessionParams {
-    init(_ step: Step) {
+    init(_ step: Step) throws {
         self.init(
             conversation: ConversationChoice(step),
-            sampling: SamplingParams(temperature: 0, repetitionPenalty: 1),
+            sampling: SamplingParams(temperature: Float(step.number("temperature") ?? 0), repetitionPenalty: 1),
             maxReplyTokens: step.number("max_reply_tokens").map(UInt32.init) ?? 384,
-            overflow: step.optional("overflow") == "error" ? .error : .dropOldest)
+            overflow: step.optional("overflow") == "error" ? .error : .dropOldest,
+            adapters: step.has("adapters") ? try step.texts("adapters").map { Adapter(path: $0) } : [],
+            measureAlignment: step.flag("measure_alignment"),
+            bestOf: step.number("best_of").map(UInt32.init) ?? 1)
     }
 }
 

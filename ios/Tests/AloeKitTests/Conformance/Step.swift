@@ -58,6 +58,12 @@ struct Step: Sendable, CustomStringConvertible {
         }
     }
 
+    func bytes(_ name: String) throws -> Data {
+        let digits = Array(try text(name))
+        let bytes = stride(from: 0, to: digits.count - 1, by: 2).map { UInt8(String(digits[$0...$0 + 1]), radix: 16) }
+        return Data(bytes.compactMap { $0 })
+    }
+
     func steps(_ name: String) throws -> [[String: JSON]] {
         guard case let .list(values)? = fields[name] else { throw Failure("a step has no steps \(name): \(self)") }
         return try values.map {

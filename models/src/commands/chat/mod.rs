@@ -150,7 +150,7 @@ impl Chat {
             Command::Rate(rating) => self.rate(rating),
             Command::Export(file) => self.export(file.map(PathBuf::from)),
             Command::Erase { confirmed } => self.erase(confirmed),
-            Command::Stats => self.view.stats(self.last.as_ref(), self.session.conversation().0),
+            Command::Stats => self.stats(),
             Command::New => self.begin_new(),
             Command::Remember(on) => self.remember(on),
             Command::Help => self.view.help(),
@@ -166,6 +166,18 @@ impl Chat {
             pinned.extend(self.assistant.memory().memory(fact.id)?.filter(|memory| memory.pinned).map(|m| m.id));
         }
         self.view.why(facts, persona, &pinned)
+    }
+
+    /// With an adapter on, how far it leans towards the reply is measured now, unless it was then.
+    fn stats(&self) -> Result<()> {
+        let mut alignment = self.last.as_ref().and_then(|last| last.alignment);
+        if let Some(last) = self.last.as_ref().filter(|_| alignment.is_none() && !self.options.adapters.is_empty()) {
+            match self.runtime.block_on(self.session.alignment(Some(last.turn))) {
+                Ok(measured) => alignment = Some(measured),
+                Err(error) => self.output.warn(&format!("the alignment could not be measured: {error}")),
+            }
+        }
+        self.view.stats(self.last.as_ref(), alignment, self.session.conversation().0)
     }
 
     fn edit(&self, id: i64, text: &str) -> Result<()> {

@@ -46,6 +46,8 @@ pub(crate) fn session(options: &Options, start: Start, remember: bool) -> Sessio
         remember,
         recall: remember,
         adapters: options.adapters.clone(),
+        best_of: options.best_of,
+        measure_alignment: options.measure_alignment,
         ..SessionParams::default()
     }
 }

@@ -14,6 +14,10 @@ pub(crate) struct Options {
     /// Name or path; the default model where neither flag nor file says one.
     pub(crate) model: Option<String>,
     pub(crate) adapters: Vec<(PathBuf, f32)>,
+    /// Replies drawn to each message.
+    pub(crate) best_of: usize,
+    /// Whether each reply is measured, and not only when it is asked for.
+    pub(crate) measure_alignment: bool,
     pub(crate) script: Option<PathBuf>,
     pub(crate) json: bool,
     pub(crate) start: Start,
@@ -61,6 +65,8 @@ impl Options {
             key_file: args.key_file.clone(),
             model: args.model.clone().or(file.model.clone()),
             adapters: args.adapter.iter().map(|text| adapter(text)).collect::<Result<_>>()?,
+            best_of: args.best_of.map_or(1, usize::from),
+            measure_alignment: args.alignment,
             script: args.script.clone(),
             json: args.json,
             start,

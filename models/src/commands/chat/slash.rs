@@ -56,7 +56,7 @@ pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
     ("/forget topic", "TEXT", "show all that matters to a text, and forget it when you say yes"),
     ("/export", "[FILE]", "everything that is kept, as JSON"),
     ("/erase", "", "forget everything"),
-    ("/stats", "", "how fast the last reply was made"),
+    ("/stats", "", "how fast the last reply was made, and with --adapter how far that leans towards it"),
     ("/new", "", "begin a new conversation; what is remembered stays"),
     ("/remember", "on|off", "recall and learn, or not"),
     ("/help", "", "this list"),

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use aloekit::Turn;
 use aloekit::memory::{Memory, Recalled};
+use aloekit::{Alignment, Turn};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -37,6 +37,12 @@ struct TurnLine<'a> {
     persona: Vec<FactLine<'a>>,
     stats: Option<StatsLine>,
     stop: Value,
+    /// Only of a turn that was measured, or chosen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alignment: Option<Alignment>,
+    /// Only of the best of several.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    candidates: &'a [Alignment],
     /// Only of a turn that failed.
     #[serde(flatten)]
     failure: Option<FailureLine>,
@@ -156,6 +162,8 @@ impl View {
             persona: turn.persona.iter().map(fact_line).collect::<Result<_>>()?,
             stats: Some(stats_line(turn)),
             stop: serde_json::to_value(turn.stop).map_err(Error::internal)?,
+            alignment: turn.alignment,
+            candidates: &turn.candidates,
             failure: None,
         })
     }
@@ -174,6 +182,8 @@ impl View {
             persona: Vec::new(),
             stats: None,
             stop: Value::from("error"),
+            alignment: None,
+            candidates: &[],
             failure: Some(FailureLine { error: error.to_string(), hint: error.hint() }),
         })
     }
@@ -233,12 +243,12 @@ impl View {
     }
 
     /// How the last reply was made.
-    pub(crate) fn stats(&self, turn: Option<&Turn>, conversation: i64) -> Result<()> {
+    pub(crate) fn stats(&self, turn: Option<&Turn>, alignment: Option<Alignment>, conversation: i64) -> Result<()> {
         let Some(turn) = turn else {
             return self.answer("stats", json!({"conversation": conversation, "stats": null}), "no reply yet");
         };
         let s = &turn.stats;
-        let words = format!(
+        let mut words = format!(
             "conversation {conversation}, turn {}\nprompt      {} tokens, {} of them cached\nfirst token {:.0} ms\n\
              prefill     {:.0} tokens/s\nreply       {} tokens at {:.1} tokens/s",
             turn.turn,
@@ -249,11 +259,12 @@ impl View {
             s.reply_tokens,
             s.decode_tokens_per_s
         );
-        self.answer(
-            "stats",
-            json!({"conversation": conversation, "stats": stats_line(turn), "stop": turn.stop}),
-            &words,
-        )
+        let mut value = json!({"conversation": conversation, "stats": stats_line(turn), "stop": turn.stop});
+        if let Some(alignment) = alignment {
+            words.push_str(&alignment_words(&alignment, turn.candidates.len()));
+            value["alignment"] = json!(alignment);
+        }
+        self.answer("stats", value, &words)
     }
 
     /// The list of commands.
@@ -263,6 +274,12 @@ impl View {
         let names: Vec<_> = COMMANDS.iter().map(|(name, ..)| *name).collect();
         self.answer("help", json!({"commands": names}), &format!("{}\n\nCtrl-C stops a reply.", words.join("\n")))
     }
+}
+
+fn alignment_words(alignment: &Alignment, candidates: usize) -> String {
+    let chosen = if candidates > 1 { format!(", the best of {candidates}") } else { String::new() };
+    let Alignment { nats, nats_per_token, .. } = alignment;
+    format!("\nalignment   {nats:+.2} nats by the adapter, {nats_per_token:+.3} a token{chosen}")
 }
 
 fn fact_line(fact: &Recalled) -> Result<FactLine<'_>> {

@@ -40,7 +40,12 @@ impl Scorer {
     }
 
     /// How likely each continuation is; what they share is computed once.
-    pub(super) fn score(&self, messages: &[ChatMessage], continuations: Vec<String>, adapted: bool) -> Result<Vec<Likelihood>> {
+    pub(super) fn score(
+        &self,
+        messages: &[ChatMessage],
+        continuations: Vec<String>,
+        adapted: bool,
+    ) -> Result<Vec<Likelihood>> {
         let messages: Vec<Message> = messages.iter().map(core_message).collect();
         let scores = self.engine.blocking_score(&messages, continuations, self.adapters(adapted))?;
         Ok(scores

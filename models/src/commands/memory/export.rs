@@ -22,23 +22,13 @@ pub(super) fn run(args: &ExportArgs, stores: &Stores<'_>) -> Result<()> {
 
 /// Writes JSON that only its owner may read.
 pub(crate) fn write_private(path: &Path, value: &impl serde::Serialize) -> Result<()> {
-    write_private_with(path, |writer| Ok(serde_json::to_writer_pretty(writer, value)?))
-}
-
-/// Writes one value as a line.
-pub(super) fn json_line(writer: &mut dyn Write, value: &impl serde::Serialize) -> std::io::Result<()> {
-    serde_json::to_writer(&mut *writer, value)?;
-    writer.write_all(b"\n")
-}
-
-/// Writes a file that only its owner may read.
-pub(super) fn write_private_with(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
     let mut options = std::fs::File::options();
     options.create(true).truncate(true).write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file = options.open(path).map_err(|error| Error::io(path, error))?;
     let mut buffered = std::io::BufWriter::new(&file);
-    let written = write(&mut buffered).and_then(|()| buffered.flush()).and_then(|()| file.sync_all());
+    let written = serde_json::to_writer_pretty(&mut buffered, value).map_err(std::io::Error::from);
+    let written = written.and_then(|()| buffered.flush()).and_then(|()| file.sync_all());
     written.map_err(|error| Error::io(path, error))
 }

@@ -54,6 +54,25 @@ public class Persona internal constructor(
     /** Brings in what [exportTo] wrote. */
     public suspend fun importFrom(file: File): ImportReport = native.importFrom(file.path)
 
+    /** What the user thinks of the reply to a turn, if they said so; [Session.rate] keeps it. */
+    public suspend fun rating(turn: Long): Rating? = native.rating(turn)
+
+    /** Takes a rating back; that there was none is no error. */
+    public suspend fun unrate(turn: Long): Unit = native.unrate(turn)
+
+    /**
+     * Writes the rated replies as JSON lines to train on: edited ones as pairs, which `aloe train dpo` learns from, those
+     * with a thumb alone into [unpaired] (without a name, beside the pairs). Each prompt begins with [systemPrompt], which
+     * should be that of the sessions (the default one, if nothing is said), and has so many [turns] at most. The files
+     * hold what was said, and no later forgetting reaches them.
+     */
+    public suspend fun exportPreferencesTo(
+        pairs: File,
+        unpaired: File? = null,
+        systemPrompt: String? = null,
+        turns: Int = 8,
+    ): PreferenceReport = native.exportPreferencesTo(pairs.path, unpaired?.path, systemPrompt, turns.coerceAtLeast(1).toUInt())
+
     /** All conversations, newest first. */
     public suspend fun conversations(): List<ConversationInfo> = native.conversations()
 

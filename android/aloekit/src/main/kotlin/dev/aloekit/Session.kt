@@ -15,8 +15,9 @@ public class Session internal constructor(
         get() = native.conversation()
 
     /**
-     * The reply to a message that tells apart what was typed and what was pasted. Cold: collecting sends the message. Cancelling the collector, or collecting no further,
-     * ends the native work within a token, and the session takes the next message when the collector has returned.
+     * The reply to a message that tells apart what was typed and what was pasted. Cold: collecting sends the message.
+     * Cancelling the collector, or collecting no further, ends the native work within a token, and the session takes the
+     * next message when the collector has returned. The best of several comes as one piece, after the choice.
      */
     public fun send(message: UserMessage): Flow<ReplyEvent> =
         flow {
@@ -69,6 +70,25 @@ public class Session internal constructor(
 
     /** Draws the tokens of the next replies this way. */
     public suspend fun setSampling(sampling: SamplingParams): Unit = native.setSampling(sampling)
+
+    /** Draws this many replies (1 to 8) to each message from now on, and gives the one that the adapters lean towards most. */
+    public suspend fun setBestOf(bestOf: Int): Unit = native.setBestOf(bestOf.coerceAtLeast(0).toUInt())
+
+    /**
+     * Keeps what the user thinks of a reply, the newest without a [turn], in place of what they thought before; returns
+     * the number of its turn. The conversation goes on with the reply as it was given. [AloeException.Busy] while it is
+     * under way, [AloeException.NotFound] for a turn of another conversation. [Persona.unrate] takes it back.
+     */
+    public suspend fun rate(
+        rating: Rating,
+        turn: Long? = null,
+    ): Long = native.rate(turn, rating)
+
+    /**
+     * How much likelier the adapters make a reply, the newest without a [turn], than the bare model does: two prefills of
+     * prompt and reply. With `measureAlignment` in [SessionParams] every [Turn] carries it.
+     */
+    public suspend fun alignment(turn: Long? = null): Alignment = native.alignment(turn, null)
 
     /** Uses these adapters from the next reply on; none clears them. */
     public suspend fun setAdapters(adapters: List<Adapter>): Unit = native.setAdapters(adapters)

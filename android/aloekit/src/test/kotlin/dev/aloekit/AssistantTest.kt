@@ -12,6 +12,7 @@ import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.runBlocking
 import org.junit.jupiter.api.Test
+import java.nio.file.Files
 import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
 import kotlin.test.assertIs
@@ -104,6 +105,22 @@ internal class AssistantTest {
                 }
                 assertEquals(101L, session.sendTo("talk") {}.turn)
             }
+        }
+
+    @Test
+    fun `the best of several comes as one piece after the choice`(): Unit =
+        runBlocking {
+            val adapter = Files.createTempFile("adapter", ".gguf").toFile()
+            val replies = listOf(ScriptedReply(listOf("No."), alignmentNats = -1.0), ScriptedReply(listOf("Play ", "it."), alignmentNats = 4.0))
+            ScriptedAssistant.open(ScriptParams(replies)).use { assistant ->
+                val session = assistant.session(SessionParams(adapters = listOf(Adapter(adapter.path)), bestOf = 2u))
+                val events = session.send("What now?").toList()
+                assertEquals(ReplyEvent.Piece("Play it."), events.first())
+                val turn = (events.last() as ReplyEvent.Done).turn
+                assertEquals(listOf(-1.0, 4.0), turn.candidates.map { it.nats })
+                assertEquals(turn.candidates[1], turn.alignment)
+            }
+            adapter.delete()
         }
 
     @Test

@@ -6,7 +6,9 @@ import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.runBlocking
 import org.junit.jupiter.api.Test
+import java.nio.file.Files
 import kotlin.test.assertEquals
+import kotlin.test.assertNull
 import kotlin.test.assertTrue
 
 /** The sample's chat, all but its widgets. */
@@ -45,5 +47,25 @@ internal class ChatModelTest {
             chat.send("Where can I play my cello?")
             val bubbles = chat.screen.first { !it.answering && it.bubbles.size == 4 }.bubbles
             assertTrue(bubbles.last().because.any { "cello" in it.words })
+        }
+
+    @Test
+    fun `the sample keeps thumbs and edits, takes them back, and exports them`() =
+        chat { chat ->
+            chat.send("I live in Ghent.")
+            val turn = checkNotNull(chat.screen.first { !it.answering && it.bubbles.size == 2 }.bubbles.last().turn)
+            val rating = { chat.screen.value.bubbles.last().rating }
+            chat.rate(turn, Rating.Up).join()
+            assertEquals(Rating.Up, rating())
+            chat.rate(turn, Rating.Edited("Is it raining there?")).join()
+            assertEquals(Rating.Edited("Is it raining there?"), rating())
+            val file = Files.createTempFile("rated", ".jsonl").toFile()
+            chat.exportRatingsTo(file).join()
+            assertTrue("Is it raining there?" in file.readText())
+            chat.rate(turn, null).join()
+            assertNull(rating())
+            chat.exportRatingsTo(file).join()
+            assertEquals("", file.readText())
+            file.delete()
         }
 }

@@ -66,6 +66,7 @@ internal class Interpreter(
             "adapters" -> talk.setAdapters(step.texts("paths").map { Adapter(it) })
             "estimate" -> estimate(step)
             "write" -> File(step.text("path")).writeText(step.text("text"))
+            "write_bytes" -> File(step.text("path")).writeBytes(step.bytes("hex"))
             "close_session" -> talk.closeAndWait()
             "close" -> opened.closeAndWait()
             "repeat" -> repeat(step.number("times")!!.toInt()) { step.steps("steps").forEach { expect(it) } }
@@ -107,7 +108,7 @@ internal class Interpreter(
             "export" -> persona.exportTo(File(step.text("path")))
             "import" -> persona.importFrom(File(step.text("path")))
             "erase" -> persona.eraseAll()
-            else -> fail("no such step: $step")
+            else -> Feedback(opened, session, lastTurn).perform(step)
         }
     }
 
@@ -124,6 +125,7 @@ internal class Interpreter(
         step.optional("stands")?.let { words -> assertTrue(turn.persona.any { words in it.text }, "instructions: ${turn.persona}") }
         step.optional("stands_not")?.let { words -> assertTrue(turn.persona.none { words in it.text }, "instructions: ${turn.persona}") }
         if (step.flag("cached")) assertTrue(turn.stats.cachedTokens > 0u, "${turn.stats}")
+        checkMeasured(turn, step)
     }
 
     private suspend fun cancel(step: Step) {

@@ -1,5 +1,6 @@
 package dev.aloekit.conformance
 
+import dev.aloekit.Adapter
 import dev.aloekit.AssistantParams
 import dev.aloekit.ConversationChoice
 import dev.aloekit.EngineParams
@@ -34,7 +35,12 @@ internal fun params(step: Step) =
 internal fun script(step: Step): ScriptParams {
     val replies =
         step.steps("replies").map {
-            ScriptedReply(it.texts("pieces"), it.number("delay_ms")?.toUInt() ?: 0u, it.optional("fails_with")?.let(Errors::make))
+            ScriptedReply(
+                pieces = it.texts("pieces"),
+                pieceDelayMs = it.number("delay_ms")?.toUInt() ?: 0u,
+                failsWith = it.optional("fails_with")?.let(Errors::make),
+                alignmentNats = it.number("nats")?.toDouble() ?: 0.0,
+            )
         }
     return ScriptParams(
         replies = replies,
@@ -51,9 +57,12 @@ private fun onDamage(step: Step) = if (step.optional("on_damage") == "quarantine
 internal fun sessionParams(step: Step) =
     SessionParams(
         conversation = conversation(step),
-        sampling = SamplingParams(temperature = 0f, repetitionPenalty = 1f),
+        sampling = SamplingParams(temperature = step.number("temperature")?.toFloat() ?: 0f, repetitionPenalty = 1f),
         maxReplyTokens = step.number("max_reply_tokens")?.toUInt() ?: 384u,
         overflow = if (step.optional("overflow") == "error") Overflow.ERROR else Overflow.DROP_OLDEST,
+        adapters = if (step.has("adapters")) step.texts("adapters").map { Adapter(it) } else emptyList(),
+        measureAlignment = step.flag("measure_alignment"),
+        bestOf = step.number("best_of")?.toUInt() ?: 1u,
     )
 
 private fun conversation(step: Step): ConversationChoice =

@@ -25,6 +25,8 @@ internal class Step(
 
     fun texts(name: String): List<String> = (fields[name] as List<*>).map { filled(it as String) }
 
+    fun bytes(name: String): ByteArray = text(name).chunked(2) { it.toString().toInt(16).toByte() }.toByteArray()
+
     fun steps(name: String): List<Step> = (fields[name] as List<*>).map { Step(objects(it), kept) }
 
     fun expectations(): Map<String, Any?> = (fields["fields"])?.let(::objects) ?: emptyMap()

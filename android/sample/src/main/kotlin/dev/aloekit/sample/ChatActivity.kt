@@ -30,7 +30,7 @@ class ChatActivity : ComponentActivity() {
         super.onCreate(savedInstanceState)
         setContent {
             MaterialTheme {
-                model?.let { ChatView(it, exportFile = { File(getExternalFilesDir(null), "aloekit-export.json") }) } ?: Text(notice)
+                model?.let { ChatView(it, exportFile = { name -> File(getExternalFilesDir(null), name) }) } ?: Text(notice)
             }
         }
         lifecycleScope.launch { open() }

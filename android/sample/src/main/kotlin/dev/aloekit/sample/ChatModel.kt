@@ -3,9 +3,11 @@ package dev.aloekit.sample
 import dev.aloekit.AloeException
 import dev.aloekit.Assistant
 import dev.aloekit.Fact
+import dev.aloekit.Rating
 import dev.aloekit.Recalled
 import dev.aloekit.ReplyEvent
 import dev.aloekit.Session
+import dev.aloekit.Turn
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Job
 import kotlinx.coroutines.flow.MutableStateFlow
@@ -15,11 +17,13 @@ import kotlinx.coroutines.flow.update
 import kotlinx.coroutines.launch
 import java.io.File
 
-/** One bubble of the chat; a reply knows the memories that it was given. */
+/** One bubble of the chat; a reply that has ended knows its turn, the memories that it was given, and its rating. */
 data class Bubble(
     val text: String,
     val fromUser: Boolean,
     val because: List<Recalled> = emptyList(),
+    val turn: Long? = null,
+    val rating: Rating? = null,
 )
 
 /** What the screen shows. */
@@ -62,6 +66,17 @@ class ChatModel(
         reply?.cancel()
     }
 
+    /** What the user thinks of a reply; nothing takes it back. */
+    fun rate(
+        turn: Long,
+        rating: Rating?,
+    ): Job =
+        change {
+            if (rating == null) unrate(turn) else session.rate(rating, turn)
+            val kept = this.rating(turn)
+            current.update { it.copy(bubbles = it.bubbles.map { bubble -> bubble.rated(turn, kept) }) }
+        }
+
     fun edit(
         id: Long,
         text: String,
@@ -86,6 +101,13 @@ class ChatModel(
             current.update { it.copy(notice = "Saved to ${file.name}") }
         }
 
+    /** Rated replies, to train on at a desk. */
+    fun exportRatingsTo(file: File): Job =
+        change {
+            val report = exportPreferencesTo(file)
+            current.update { it.copy(notice = "${report.pairs} edits and ${report.labelled} thumbs saved to ${file.name}") }
+        }
+
     fun refresh(): Job = change { }
 
     private fun change(how: suspend dev.aloekit.Persona.() -> Unit): Job =
@@ -105,12 +127,19 @@ class ChatModel(
             val next =
                 when (event) {
                     is ReplyEvent.Piece -> last.copy(text = last.text + event.text)
-                    is ReplyEvent.Done -> last.copy(text = event.turn.reply, because = event.turn.persona + event.turn.facts)
+                    is ReplyEvent.Done -> last.endedWith(event.turn)
                 }
             screen.copy(bubbles = screen.bubbles.dropLast(1) + next)
         }
     }
 }
+
+private fun Bubble.endedWith(turn: Turn) = copy(text = turn.reply, because = turn.persona + turn.facts, turn = turn.turn)
+
+private fun Bubble.rated(
+    turn: Long,
+    rating: Rating?,
+) = if (this.turn == turn) copy(rating = rating) else this
 
 /** What the user can do about it. */
 fun sentence(error: AloeException): String =

@@ -31,7 +31,7 @@ import java.io.File
 @Composable
 fun ChatView(
     model: ChatModel,
-    exportFile: () -> File,
+    exportFile: (name: String) -> File,
 ) {
     val screen by model.screen.collectAsState()
     val drawer = rememberDrawerState(DrawerValue.Closed)
@@ -43,7 +43,7 @@ fun ChatView(
         Column(Modifier.padding(16.dp)) {
             TextButton(onClick = { scope.launch { drawer.open() } }) { Text("What I know about you") }
             LazyColumn(Modifier.weight(1f), verticalArrangement = Arrangement.spacedBy(8.dp)) {
-                items(screen.bubbles) { BubbleView(it) }
+                items(screen.bubbles) { BubbleView(it, model) }
             }
             screen.notice?.let { Text(it) }
             MessageField(screen.answering, model)
@@ -52,7 +52,10 @@ fun ChatView(
 }
 
 @Composable
-private fun BubbleView(bubble: Bubble) {
+private fun BubbleView(
+    bubble: Bubble,
+    model: ChatModel,
+) {
     var explained by remember { mutableStateOf(false) }
     val side = if (bubble.fromUser) Alignment.End else Alignment.Start
     Column(Modifier.fillMaxWidth(), horizontalAlignment = side) {
@@ -63,6 +66,7 @@ private fun BubbleView(bubble: Bubble) {
         if (explained) {
             bubble.because.forEach { Text("You said: “${it.words}” (${it.why})") }
         }
+        bubble.turn?.let { RatingView(it, bubble, model) }
     }
 }
 

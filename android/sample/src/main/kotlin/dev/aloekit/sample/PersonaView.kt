@@ -24,14 +24,15 @@ import java.io.File
 fun PersonaView(
     screen: ChatScreen,
     model: ChatModel,
-    exportFile: () -> File,
+    exportFile: (name: String) -> File,
 ) {
     var erasing by remember { mutableStateOf(false) }
     Column(Modifier.padding(16.dp)) {
         Text("What I know about you")
         LazyColumn(Modifier.weight(1f)) { items(screen.facts, key = { it.id }) { FactView(it, model) } }
         Row {
-            TextButton(onClick = { model.exportTo(exportFile()) }) { Text("Export") }
+            TextButton(onClick = { model.exportTo(exportFile("aloekit-export.json")) }) { Text("Export") }
+            TextButton(onClick = { model.exportRatingsTo(exportFile("aloekit-rated.jsonl")) }) { Text("Export ratings") }
             TextButton(onClick = { erasing = true }) { Text("Erase everything") }
         }
     }
