@@ -142,6 +142,15 @@ pub(crate) enum Error {
     #[error("training takes about {required_mib} MiB and {available_mib} MiB are available")]
     TrainingTooLarge { required_mib: u64, available_mib: u64, max_tokens: Option<usize> },
 
+    #[error("this build of aloe cannot train on {device}")]
+    DeviceNotBuilt { device: String, feature: &'static str },
+
+    #[error("{device} is not on this machine, where {count} of its kind were found, numbered from 0")]
+    DeviceMissing { device: String, count: usize },
+
+    #[error("{device} did not compute: {reason}")]
+    DeviceFailed { device: String, reason: String },
+
     #[error("{what} is not a finite number, with the examples of {} of {data}", told_lines(lines))]
     NotFinite { what: String, data: &'static str, lines: Vec<u64>, checkpoint: Option<usize> },
 
@@ -216,6 +225,9 @@ impl Error {
             Self::TrainingTooLarge { max_tokens: Some(tokens), .. } => {
                 Some(format!("--max-tokens {tokens} fits; a smaller base or --rank, or a greater --memory, helps too"))
             }
+            Self::DeviceNotBuilt { feature, .. } => {
+                Some(format!("build it with --features {feature}, or train with --device cpu"))
+            }
             Self::NotFinite { checkpoint, .. } => Some(match checkpoint {
                 Some(step) => format!(
                     "look at these lines, or begin anew with a lower --lr or --beta; the checkpoint of step {step} is sound"
@@ -253,6 +265,10 @@ impl Error {
             Self::Unfinished { .. } => "run it again: it goes on where it stopped",
             Self::AdapterUnfit { .. } => "use a LoRA adapter that was trained on this base",
             Self::TrainingTooLarge { .. } => "take a smaller base, a lower --rank or a machine with more memory",
+            Self::DeviceMissing { .. } => "install the device's driver, name another one, or train with --device cpu",
+            Self::DeviceFailed { .. } => {
+                "a lower --max-tokens or --memory takes less of it, --resume goes on from the last checkpoint; or --device cpu"
+            }
             Self::DiskFull { .. } => "free some space, then go on: what was written before is whole (train: --resume)",
             Self::BaseUnfit { .. } => "train on a dense Llama model; `aloe models list` shows some",
             Self::Keyring { .. } => "set the variable ALOE_KEY_ and the host in capitals instead",

@@ -6,14 +6,20 @@
 
 mod batch;
 mod checkpoint;
+mod device;
 mod event_file;
+#[cfg(feature = "train-gpu")]
+mod gpu;
 mod llama;
 mod lora;
 mod memory;
 mod metrics;
+mod model;
 mod objective;
 mod ops;
 mod optimizer;
+#[cfg(test)]
+mod oracle;
 mod peft;
 mod reference;
 mod step;
@@ -22,6 +28,7 @@ mod trainer;
 mod vocabulary;
 
 pub(crate) use batch::{Batch, Sequence, TokenizedExample};
+pub(crate) use device::{DeviceName, Place};
 pub(crate) use llama::{Base, Keep, Lora, Projection};
 pub(crate) use lora::{LoraConfig, LoraPlan};
 pub(crate) use memory::TrainingMemory;

@@ -74,7 +74,10 @@ pub(crate) struct TrainArgs {
     /// Append figures of each step as one JSON object a line
     #[arg(long, value_name = "FILE")]
     pub(crate) json_log: Option<PathBuf>,
-    /// Memory that training may take, in MiB [default: what the machine has free]
+    /// Where to compute: cpu, cuda, cuda:N, metal, vulkan or vulkan:N, as far as this build has them
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    pub(crate) device: String,
+    /// Memory that training may take, in MiB; on a GPU the GPU's [default: what the machine has free; on a GPU 8192]
     #[arg(long, value_name = "MIB")]
     pub(crate) memory: Option<u64>,
     /// Threads [default: one for each performance core]
@@ -211,6 +214,9 @@ pub(crate) struct ScoreArgs {
     /// Context, in tokens
     #[arg(long, value_name = "N", default_value_t = 4096)]
     pub(crate) ctx: u32,
+    /// Where the forward pass of training computes: cpu, cuda, cuda:N, metal, vulkan or vulkan:N
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    pub(crate) device: String,
     /// Threads [default: one for each performance core]
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<usize>,

@@ -18,7 +18,7 @@ use crate::provider::core_message;
 use crate::record::ChatMessage;
 use crate::run_dir::Lines;
 use crate::settings::Settings;
-use crate::train::{Adapter, Base, Batch, Lora, TokenizedExample, read_adapter, sequence_log_probs};
+use crate::train::{Adapter, Base, Batch, DeviceName, Lora, Place, TokenizedExample, read_adapter, sequence_log_probs};
 
 #[derive(Deserialize)]
 struct Line {
@@ -38,6 +38,9 @@ struct Scored {
 pub(crate) fn run(args: &ScoreArgs, settings: &Settings, output: Output) -> Result<()> {
     let path = ModelFiles::new(settings, output)?.chat_model(Some(&args.model))?;
     let scorer: Box<dyn Score> = match args.forward {
+        ForwardArg::Llama if args.device != "cpu" => {
+            return Err(Error::usage("--device is for the forward pass of training", "add --forward train"));
+        }
         ForwardArg::Llama => Box::new(Llama::open(&path, args)?),
         ForwardArg::Train => Box::new(Training::open(&path, args)?),
     };
@@ -90,6 +93,7 @@ impl Score for Llama {
 /// The forward pass of training.
 struct Training {
     base: Base,
+    place: Place,
     adapter: Option<Adapter>,
     tokens: ConversationTokens,
 }
@@ -97,6 +101,7 @@ struct Training {
 impl Training {
     fn open(path: &Path, args: &ScoreArgs) -> Result<Self> {
         set_threads(args.threads)?;
+        let place = Place::find(DeviceName::parse(&args.device)?)?;
         let base = Base::open(path)?;
         let adapter = match &args.adapter {
             None => None,
@@ -108,7 +113,7 @@ impl Training {
                 ));
             }
         };
-        Ok(Self { adapter, tokens: ConversationTokens::open(path)?, base })
+        Ok(Self { place, adapter, tokens: ConversationTokens::open(path)?, base })
     }
 }
 
@@ -126,7 +131,8 @@ impl Score for Training {
         let batch = Batch::new(&[TokenizedExample { line: 0, group: 0, sequences }], &[0]);
         let lora =
             self.adapter.as_ref().map(|adapter| Lora { plan: &adapter.plan, numbers: &adapter.numbers, dropout: None });
-        let scored = sequence_log_probs(&self.base, lora, &batch)?;
+        // Nothing stays on a GPU from one line to the next: its weights would borrow from the base beside them.
+        let scored = sequence_log_probs(&self.place.place(&self.base, false)?, lora, &batch)?;
         Ok(scored.into_iter().flatten().zip(counts).collect())
     }
 }

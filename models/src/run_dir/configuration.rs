@@ -52,9 +52,10 @@ impl Configuration {
         if self.seed != before.seed {
             return Some(format!("seed {} (it was {})", self.seed, before.seed));
         }
-        let changed = self.numbers.iter().filter(|(name, _)| !growing.contains(&name.as_str()));
-        for (name, value) in changed {
-            let was = before.numbers.get(name).unwrap_or(&serde_json::Value::Null);
+        let names: std::collections::BTreeSet<_> = self.numbers.keys().chain(before.numbers.keys()).collect();
+        for name in names.into_iter().filter(|name| !growing.contains(&name.as_str())) {
+            // What one of the two does not name: a device that is the CPU, say.
+            let [value, was] = [self, before].map(|of| of.numbers.get(name).unwrap_or(&serde_json::Value::Null));
             if value != was {
                 return Some(format!("{name} = {value} (it was {was})"));
             }
@@ -95,5 +96,11 @@ mod tests {
         assert!(matches!(configuration(3, 2).begin(&stage, &[]), Err(Error::RunDiffers { .. })));
         assert!(matches!(configuration(4, 1).begin(&stage, &[]), Err(Error::RunDiffers { .. })));
         configuration(4, 1).begin(&stage, &["profiles"]).expect("grown");
+        let mut with_more = configuration(4, 1);
+        with_more.numbers.insert("device".into(), "a GPU".into());
+        assert!(matches!(with_more.begin(&stage, &[]), Err(Error::RunDiffers { .. })), "named now");
+        let stage = run.stage("train").expect("made");
+        with_more.begin(&stage, &[]).expect("begun");
+        assert!(matches!(configuration(4, 1).begin(&stage, &[]), Err(Error::RunDiffers { .. })), "named before");
     }
 }

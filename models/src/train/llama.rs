@@ -12,11 +12,14 @@ use std::ops::Range;
 
 pub(crate) use base::Base;
 pub(crate) use head::{PIECE, keeps_logits};
+#[cfg(feature = "train-gpu")]
+pub(super) use head::{pieces, place};
 pub(crate) use shape::{Projection, Shape};
 
 use self::head::Head;
 use self::layer::{Kept, Pass};
 use super::lora::{Dropout, LoraPlan};
+use super::model::{Model, Predicted};
 use super::ops::{Rotation, rms_norm, rms_norm_backward};
 use super::token_tree::Packed;
 use crate::error::Result;
@@ -58,27 +61,24 @@ pub(crate) struct Trace {
     keep: Keep,
 }
 
-impl Trace {
-    /// Natural logarithm of the probability of each target.
-    pub(crate) fn log_probs(&self) -> &[f32] {
+impl Predicted for Trace {
+    fn log_probs(&self) -> &[f32] {
         &self.head.log_probs
     }
 
-    /// Whether each target was the likeliest token.
-    pub(crate) fn hits(&self) -> &[bool] {
+    fn hits(&self) -> &[bool] {
         &self.head.hits
     }
 }
 
-impl Base {
-    /// Log-probabilities of the targets, `[targets]`, and what is needed to go back.
-    pub(crate) fn forward(
-        &self,
-        batch: &Packed,
-        targets: &[Target],
-        lora: Option<Lora<'_>>,
-        keep: Keep,
-    ) -> Result<Trace> {
+impl Model for Base {
+    type Trace = Trace;
+
+    fn base(&self) -> &Base {
+        self
+    }
+
+    fn forward(&self, batch: &Packed, targets: &[Target], lora: Option<Lora<'_>>, keep: Keep) -> Result<Trace> {
         let rotation = Rotation::new(&batch.positions, &self.shape.frequencies);
         let pass = Pass { base: self, blocks: &batch.blocks, rotation: &rotation, lora, tokens: batch.tokens.len() };
         let mut x = self.embed(&batch.tokens)?;
@@ -99,8 +99,7 @@ impl Base {
         Ok(Trace { inputs, last, rows, tokens: batch.tokens.len(), head, keep })
     }
 
-    /// Adds to `gradients` those of the adapter's numbers, given the gradient of each target's log-probability.
-    pub(crate) fn backward(
+    fn backward(
         &self,
         batch: &Packed,
         targets: &[Target],
@@ -133,7 +132,7 @@ impl Base {
 }
 
 /// The rows with targets, each once and in order.
-fn rows_of(targets: &[Target]) -> Vec<usize> {
+pub(super) fn rows_of(targets: &[Target]) -> Vec<usize> {
     let mut rows: Vec<usize> = targets.iter().map(|target| target.row).collect();
     rows.sort_unstable();
     rows.dedup();

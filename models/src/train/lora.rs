@@ -51,6 +51,20 @@ pub(crate) struct Dropout {
     pub(crate) share: f32,
 }
 
+impl Dropout {
+    /// What the inputs that stay are multiplied with.
+    pub(super) fn kept(self) -> f32 {
+        1.0 / (1.0 - self.share)
+    }
+
+    /// Says of one input of a pair's `A` after the other whether it is left out.
+    pub(super) fn left_out(self, pair: &Pair) -> impl FnMut() -> bool {
+        let mut draws = Draws::new(self.seed, "dropout", (pair.layer * 7 + pair.projection as usize) as u64);
+        let bound = (f64::from(self.share) * 2.0_f64.powi(64)) as u64;
+        move || draws.number() < bound
+    }
+}
+
 impl LoraPlan {
     /// Lays the pairs out, layer by layer.
     ///
@@ -103,10 +117,9 @@ impl LoraPlan {
 
 /// The inputs that `A` sees: scaled up for those that are left out.
 pub(super) fn dropped(x: &[f32], pair: &Pair, dropout: Option<Dropout>) -> Option<Vec<f32>> {
-    let Dropout { seed, share } = dropout.filter(|dropout| dropout.share > 0.0)?;
-    let mut draws = Draws::new(seed, "dropout", (pair.layer * 7 + pair.projection as usize) as u64);
-    let (kept, bound) = (1.0 / (1.0 - share), (f64::from(share) * 2.0_f64.powi(64)) as u64);
-    Some(x.iter().map(|x| if draws.number() < bound { 0.0 } else { x * kept }).collect())
+    let dropout = dropout.filter(|dropout| dropout.share > 0.0)?;
+    let (kept, mut left_out) = (dropout.kept(), dropout.left_out(pair));
+    Some(x.iter().map(|x| if left_out() { 0.0 } else { x * kept }).collect())
 }
 
 /// Adds `scale B A x` to `y`; answers with `A x`, `[tokens, rank]`, for the way back.

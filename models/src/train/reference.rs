@@ -8,7 +8,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::batch::{Batch, TokenizedExample, pack};
-use super::llama::{Base, Lora};
+use super::llama::Lora;
+use super::model::Model;
 use super::step::sequence_log_probs;
 use super::trainer::{TrainData, TrainPlan, lines_of};
 use crate::error::{Error, Result};
@@ -39,7 +40,7 @@ impl Reference {
     }
 
     /// Reads what is there and computes the rest.
-    pub(super) fn open(base: &Base, plan: &TrainPlan, data: &TrainData, folder: &Path) -> Result<Self> {
+    pub(super) fn open(model: &impl Model, plan: &TrainPlan, data: &TrainData, folder: &Path) -> Result<Self> {
         let path = folder.join(FILE);
         let mut log = AppendLog::open(&path)?;
         let known: Vec<Line> = read_lines(&path)?;
@@ -54,7 +55,7 @@ impl Reference {
                 if batch.iter().all(|example| found[*example]) {
                     continue;
                 }
-                let computed = compute(base, plan, examples, &batch)?;
+                let computed = compute(model, plan, examples, &batch)?;
                 if computed.iter().flatten().any(|log_prob| !log_prob.is_finite()) {
                     let data = if held_out { "what is held out" } else { "the dataset" };
                     let (what, lines) = ("a log-probability by the reference".into(), lines_of(examples, &batch));
@@ -87,8 +88,13 @@ fn batches(examples: &[TokenizedExample], max_tokens: usize) -> Vec<Vec<usize>> 
     pack(examples, &(0..examples.len()).collect::<Vec<_>>(), max_tokens)
 }
 
-fn compute(base: &Base, plan: &TrainPlan, examples: &[TokenizedExample], batch: &[usize]) -> Result<Vec<[f64; 2]>> {
+fn compute(
+    model: &impl Model,
+    plan: &TrainPlan,
+    examples: &[TokenizedExample],
+    batch: &[usize],
+) -> Result<Vec<[f64; 2]>> {
     let lora = plan.start.as_ref().map(|numbers| Lora { plan: &plan.lora, numbers, dropout: None });
-    let known = sequence_log_probs(base, lora, &Batch::new(examples, batch))?;
+    let known = sequence_log_probs(model, lora, &Batch::new(examples, batch))?;
     Ok(known.iter().map(|sides| [sides[0], sides[1]]).collect())
 }

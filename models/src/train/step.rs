@@ -1,7 +1,8 @@
 //! One step of training: every batch forward and backward, gradients summed, and what was seen on the way.
 
 use super::batch::Batch;
-use super::llama::{Base, Keep, Lora};
+use super::llama::{Keep, Lora};
+use super::model::{Model, Predicted as _};
 use super::objective::{PairObjective, Reply};
 use crate::error::Result;
 
@@ -95,37 +96,37 @@ impl Objective {
     /// Forward and backward; adds to `gradients`, but stops before the way back where the loss is no finite number.
     pub(crate) fn learn(
         &self,
-        base: &Base,
+        model: &impl Model,
         lora: Lora<'_>,
         batch: &Batch,
         (reference, share, keep): (&Reference, Share, Keep),
         gradients: &mut [f32],
     ) -> Result<Sums> {
-        let trace = base.forward(&batch.packed, &batch.targets, Some(lora), keep)?;
+        let trace = model.forward(&batch.packed, &batch.targets, Some(lora), keep)?;
         let (sums, slopes) = self.apply(batch, trace.log_probs(), trace.hits(), reference, share);
         if !sums.loss.is_finite() {
             return Ok(sums);
         }
-        base.backward(&batch.packed, &batch.targets, lora, trace, &slopes, gradients)?;
+        model.backward(&batch.packed, &batch.targets, lora, trace, &slopes, gradients)?;
         Ok(sums)
     }
 
     /// Forward alone.
     pub(crate) fn look(
         &self,
-        base: &Base,
+        model: &impl Model,
         lora: Option<Lora<'_>>,
         batch: &Batch,
         (reference, share): (&Reference, Share),
     ) -> Result<Sums> {
-        let trace = base.forward(&batch.packed, &batch.targets, lora, Keep::Nothing)?;
+        let trace = model.forward(&batch.packed, &batch.targets, lora, Keep::Nothing)?;
         Ok(self.apply(batch, trace.log_probs(), trace.hits(), reference, share).0)
     }
 }
 
 /// Log-probability of each sequence of each example of a batch.
-pub(crate) fn sequence_log_probs(base: &Base, lora: Option<Lora<'_>>, batch: &Batch) -> Result<Vec<Vec<f64>>> {
-    let trace = base.forward(&batch.packed, &batch.targets, lora, Keep::Nothing)?;
+pub(crate) fn sequence_log_probs(model: &impl Model, lora: Option<Lora<'_>>, batch: &Batch) -> Result<Vec<Vec<f64>>> {
+    let trace = model.forward(&batch.packed, &batch.targets, lora, Keep::Nothing)?;
     let sum = |part: &Vec<usize>| part.iter().map(|at| f64::from(trace.log_probs()[*at])).sum();
     Ok(batch.parts.iter().map(|parts| parts.iter().map(sum).collect()).collect())
 }

@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use super::batch::{Batch, TokenizedExample, order, pack};
 use super::checkpoint::{self, Checkpoint};
-use super::llama::{Base, Keep, Lora};
+use super::llama::{Keep, Lora};
 use super::lora::{Dropout, LoraPlan};
 use super::metrics::{Evaluation, Log, StepMetrics};
+use super::model::Model;
 use super::optimizer::{AdamW, LearningRate, clip};
 use super::peft::{self, Adapter};
 use super::reference::Reference;
@@ -116,8 +117,8 @@ impl TrainPlan {
 }
 
 /// A run under way.
-pub(crate) struct Trainer<'a> {
-    base: &'a Base,
+pub(crate) struct Trainer<'a, M> {
+    model: &'a M,
     plan: &'a TrainPlan,
     data: &'a TrainData,
     files: &'a TrainFiles,
@@ -128,10 +129,10 @@ pub(crate) struct Trainer<'a> {
     begun_at: usize,
 }
 
-impl<'a> Trainer<'a> {
+impl<'a, M: Model> Trainer<'a, M> {
     /// Begins, or goes on from the newest checkpoint in the folder if `resume`.
     pub(crate) fn open(
-        base: &'a Base,
+        model: &'a M,
         plan: &'a TrainPlan,
         data: &'a TrainData,
         files: &'a TrainFiles,
@@ -151,12 +152,12 @@ impl<'a> Trainer<'a> {
             Objective::Sft => Reference::none(data),
             Objective::Pairs(_) => {
                 watch.stage("log-probabilities by the reference");
-                Reference::open(base, plan, data, &files.state)?
+                Reference::open(model, plan, data, &files.state)?
             }
         };
         let log = Log::open(&files.logs, files.events.as_deref(), at.step, resume)?;
         let begun_at = at.step;
-        Ok(Self { base, plan, data, files, reference, log, at, begun_at })
+        Ok(Self { model, plan, data, files, reference, log, at, begun_at })
     }
 
     /// Trains to the end and writes the adapter.
@@ -178,7 +179,7 @@ impl<'a> Trainer<'a> {
         }
         let after = self.evaluate_at(steps, watch)?;
         let adapter = Adapter { plan: self.plan.lora.clone(), numbers: self.at.numbers };
-        peft::write(&self.files.out, &adapter, self.base, &self.files.base_name)?;
+        peft::write(&self.files.out, &adapter, self.model.base(), &self.files.base_name)?;
         Ok(Outcome { steps, before, after })
     }
 
@@ -192,7 +193,7 @@ impl<'a> Trainer<'a> {
             let lora =
                 Lora { plan: &self.plan.lora, numbers: &self.at.numbers, dropout: self.plan.dropout(step, number) };
             let seen = (&self.reference.train[..], share, self.plan.keep);
-            sums += self.plan.objective.learn(self.base, lora, batch, seen, &mut gradients)?;
+            sums += self.plan.objective.learn(self.model, lora, batch, seen, &mut gradients)?;
             self.refuse_unless(sums.loss.is_finite(), "loss", &batch.examples)?;
         }
         let grad_norm = clip(&mut gradients, self.plan.max_grad_norm);
@@ -243,7 +244,7 @@ impl<'a> Trainer<'a> {
         let share = Share::of(self.plan.objective, &batches);
         let mut sums = Sums::default();
         for batch in &batches {
-            sums += self.plan.objective.look(self.base, Some(lora), batch, (&self.reference.held_out, share))?;
+            sums += self.plan.objective.look(self.model, Some(lora), batch, (&self.reference.held_out, share))?;
             if !sums.loss.is_finite() {
                 let (what, lines) = (format!("the loss after step {step}"), lines_of(held_out, &batch.examples));
                 return Err(Error::NotFinite { what, data: "what is held out", lines, checkpoint: None });

@@ -98,6 +98,9 @@ fn refuse_without_counterpart(args: &TrainArgs, numbers: &TrainNumbers) -> Resul
     if args.adapter.is_some() {
         return refused("an adapter to go on from", "export it merged for the phone, or train with --engine aloe");
     }
+    if args.device != "cpu" {
+        return refused("--device", "--gpus and --strategy say where TRL trains");
+    }
     if args.resume || args.json_log.is_some() || args.threads.is_some() {
         return refused(
             "--resume, --json-log or --threads",

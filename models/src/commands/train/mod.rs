@@ -15,7 +15,7 @@ use serde_json::json;
 use self::dashboard::Dashboard;
 use self::data::DataFiles;
 use self::left_out::LeftOutList;
-use self::room::fit;
+use self::room::{Room, fit};
 use super::conversation_tokens::ConversationTokens;
 use super::model_files::ModelFiles;
 use crate::cli::{EngineArg, LossArg, TaskArg, TrainArgs, TrainCommand};
@@ -26,8 +26,8 @@ use crate::preset::{Preset, TrainNumbers, numbers_of};
 use crate::run_dir::{Configuration, RunDir, hash_of_file};
 use crate::settings::Settings;
 use crate::train::{
-    Base, Keep, LoraConfig, LoraPlan, Objective, Outcome, PairLoss, PairObjective, Projection, Schedule, TrainData,
-    TrainFiles, TrainPlan, Trainer, TrainingMemory, is_begun, read_adapter,
+    Base, DeviceName, Keep, LoraConfig, LoraPlan, Objective, Outcome, PairLoss, PairObjective, Place, Projection,
+    Schedule, TrainData, TrainFiles, TrainPlan, Trainer, TrainingMemory, is_begun, read_adapter,
 };
 
 /// The state of a run: configuration, checkpoint, log-probabilities by the reference.
@@ -54,6 +54,7 @@ pub(crate) fn run(command: &TrainCommand, settings: &Settings, output: Output) -
     }
     bundle::refuse_flags(args)?;
     set_threads(args.threads)?;
+    let place = Place::find(DeviceName::parse(&args.device)?)?;
     let path = ModelFiles::new(settings, output)?.chat_model(Some(&args.base))?;
     let base = Base::open(&path)?;
     let tokens = ConversationTokens::open(&path)?;
@@ -68,12 +69,17 @@ pub(crate) fn run(command: &TrainCommand, settings: &Settings, output: Output) -
     left_out.write(&state)?;
     left_out.tell(output);
     let mut plan = plan(args, form, &numbers, &base)?;
-    let memory = fit(&mut plan, &data, &base, args.memory, tokens.available_mib())?;
+    let memory = fit(
+        &mut plan,
+        &data,
+        &base,
+        &Room { place: &place, named_mib: args.memory, free_mib: tokens.available_mib() },
+    )?;
     let (steps, examples) = (plan.steps(data.train.len()), data.train.len());
     if args.dry_run {
-        return tell_plan(args, &plan, &data, &memory, &left_out, output);
+        return tell_plan(args, &plan, &data, (&place, &memory), &left_out, output);
     }
-    configuration(args, form, &numbers, &files, &tokens)?.begin(&run.stage(STATE)?, &["checkpoint_every"])?;
+    configuration(args, form, &numbers, &files, &tokens, &place)?.begin(&run.stage(STATE)?, &["checkpoint_every"])?;
     output.note(&format!(
         "{examples} examples, {} held out, {steps} steps; about {} MiB",
         data.held_out.len(),
@@ -87,8 +93,12 @@ pub(crate) fn run(command: &TrainCommand, settings: &Settings, output: Output) -
         base_name: path.to_string_lossy().into_owned(),
     };
     drop(tokens);
+    if let Some(gpu) = place.gpu() {
+        output.note(&format!("computing on {gpu}"));
+    }
+    let model = place.place(&base, memory.weights > 0)?;
     let mut watch = Dashboard::new(steps, output);
-    let outcome = Trainer::open(&base, &plan, &data, &files, args.resume, &mut watch)?.run(&mut watch)?;
+    let outcome = Trainer::open(&model, &plan, &data, &files, args.resume, &mut watch)?.run(&mut watch)?;
     drop(watch);
     tell_outcome(args, &outcome, &left_out, output)
 }
@@ -198,6 +208,7 @@ fn configuration(
     numbers: &TrainNumbers,
     files: &DataFiles,
     tokens: &ConversationTokens,
+    place: &Place,
 ) -> Result<Configuration> {
     let mut inputs = BTreeMap::from([
         ("base".to_owned(), tokens.fingerprint().to_owned()),
@@ -210,6 +221,10 @@ fn configuration(
         }
     }
     let mut numbers = numbers_of(numbers)?;
+    // Another device has other bits, so a run goes on where it was begun. One on the CPU names none, as older ones do.
+    if let Some(gpu) = place.gpu() {
+        numbers.insert("device".into(), gpu.into());
+    }
     let induces = args.task == TaskArg::Induce;
     numbers.insert("task".into(), if induces { "induce" } else { form.as_str() }.into());
     numbers.insert("loss".into(), format!("{:?}", args.loss.unwrap_or(LossArg::Sigmoid)).to_lowercase().into());
@@ -221,7 +236,7 @@ fn tell_plan(
     args: &TrainArgs,
     plan: &TrainPlan,
     data: &TrainData,
-    memory: &TrainingMemory,
+    (place, memory): (&Place, &TrainingMemory),
     left_out: &LeftOutList,
     output: Output,
 ) -> Result<()> {
@@ -233,11 +248,13 @@ fn tell_plan(
             "left_out": left_out.len(),
             "epoch_tokens": tokens, "epoch_tokens_one_by_one": alone, "memory_mib": memory.mib(), "memory": memory,
             "activations_kept": plan.keep == Keep::Activations, "adapter_parameters": plan.lora.len,
+            "device": place.gpu().unwrap_or("cpu"),
         }));
     }
     output.note(&format!("{} examples, {} held out, {steps} steps", data.train.len(), data.held_out.len()));
     output.note(&format!("{tokens} tokens an epoch; one by one it would be {alone}"));
-    output.note(&format!("about {} MiB; {} numbers are trained", memory.mib(), plan.lora.len));
+    let of = place.gpu().map_or(String::new(), |gpu| format!(" of {gpu}"));
+    output.note(&format!("about {} MiB{of}; {} numbers are trained", memory.mib(), plan.lora.len));
     Ok(())
 }
 

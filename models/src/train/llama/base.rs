@@ -1,5 +1,6 @@
 //! The frozen weights: norms in memory, matrices in their file until a layer needs them.
 
+use std::ops::Range;
 use std::path::Path;
 
 use rayon::prelude::*;
@@ -13,9 +14,9 @@ use crate::weights::{GgufFile, Tensor};
 pub(crate) struct Base {
     pub(crate) file: GgufFile,
     pub(crate) shape: Shape,
-    pub(super) attention_norms: Vec<Vec<f32>>,
-    pub(super) feed_forward_norms: Vec<Vec<f32>>,
-    pub(super) output_norm: Vec<f32>,
+    pub(in crate::train) attention_norms: Vec<Vec<f32>>,
+    pub(in crate::train) feed_forward_norms: Vec<Vec<f32>>,
+    pub(in crate::train) output_norm: Vec<f32>,
 }
 
 impl Base {
@@ -40,7 +41,7 @@ impl Base {
     }
 
     /// The rows of the embedding of these tokens, `[tokens, n_embd]`.
-    pub(super) fn embed(&self, tokens: &[u32]) -> Result<Vec<f32>> {
+    pub(in crate::train) fn embed(&self, tokens: &[u32]) -> Result<Vec<f32>> {
         let table = self.file.expect("token_embd.weight")?;
         let mut x = vec![0.0; tokens.len() * self.shape.n_embd];
         x.par_chunks_mut(self.shape.n_embd).zip(tokens).try_for_each(|(x, token)| {
@@ -51,12 +52,19 @@ impl Base {
     }
 
     /// A matrix of a layer, `[out, in]`.
-    pub(super) fn matrix(&self, layer: usize, projection: Projection) -> Result<Vec<f32>> {
+    pub(in crate::train) fn matrix(&self, layer: usize, projection: Projection) -> Result<Vec<f32>> {
         self.file.whole(self.file.expect(&projection.tensor(layer))?)
     }
 
-    /// The matrix from the last layer to logits: its own, or that of the embeddings.
-    pub(super) fn head(&self) -> Result<&Tensor> {
+    /// Some rows of the matrix from the last layer to logits, `[piece, n_embd]`.
+    pub(in crate::train) fn head_rows(&self, piece: &Range<usize>) -> Result<Vec<f32>> {
+        let mut rows = vec![0.0; piece.len() * self.shape.n_embd];
+        self.file.rows(self.head()?, piece.clone(), &mut rows)?;
+        Ok(rows)
+    }
+
+    /// That matrix: its own, or that of the embeddings.
+    fn head(&self) -> Result<&Tensor> {
         match self.file.tensor("output.weight") {
             Some(tensor) => Ok(tensor),
             None => self.file.expect("token_embd.weight"),

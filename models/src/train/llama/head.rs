@@ -93,7 +93,7 @@ impl Head {
         let mut d_input = vec![0.0; self.input.len()];
         for piece in pieces(n_vocab) {
             let (stride, column) = if keeps { (n_vocab, piece.start) } else { (PIECE, 0) };
-            let matrix = matrix(base, &piece)?;
+            let matrix = base.head_rows(&piece)?;
             if !keeps {
                 let (a, b) = (Mat::new(&self.input, rows.len(), base.shape.n_embd), matrix_of(&matrix, &piece));
                 multiply_into(&mut logits, stride, a, b.t(), 1.0, Onto::Replace);
@@ -131,14 +131,9 @@ impl Row {
     }
 }
 
-fn pieces(n_vocab: usize) -> impl Iterator<Item = Range<usize>> {
+/// The vocabulary, a piece after the other.
+pub(crate) fn pieces(n_vocab: usize) -> impl Iterator<Item = Range<usize>> {
     (0..n_vocab).step_by(PIECE).map(move |start| start..(start + PIECE).min(n_vocab))
-}
-
-fn matrix(base: &Base, piece: &Range<usize>) -> Result<Vec<f32>> {
-    let mut matrix = vec![0.0; piece.len() * base.shape.n_embd];
-    base.file.rows(base.head()?, piece.clone(), &mut matrix)?;
-    Ok(matrix)
 }
 
 fn matrix_of<'a>(matrix: &'a [f32], piece: &Range<usize>) -> Mat<'a> {
@@ -147,12 +142,13 @@ fn matrix_of<'a>(matrix: &'a [f32], piece: &Range<usize>) -> Mat<'a> {
 
 fn piece_logits(base: &Base, piece: &Range<usize>, input: &[f32], out: &mut [f32], stride: usize) -> Result<()> {
     let n_embd = base.shape.n_embd;
-    let matrix = matrix(base, piece)?;
+    let matrix = base.head_rows(piece)?;
     let input = Mat::new(input, input.len() / n_embd, n_embd);
     multiply_into(out, stride, input, matrix_of(&matrix, piece).t(), 1.0, Onto::Replace);
     Ok(())
 }
 
-fn place(rows: &[usize], target: &Target) -> usize {
+/// Which of these rows a target follows.
+pub(crate) fn place(rows: &[usize], target: &Target) -> usize {
     rows.binary_search(&target.row).expect("the rows are those of the targets")
 }

@@ -1,74 +1,13 @@
 //! Training against TRL and PEFT on a tiny Llama, and a tree against its sequences one by one.
-//!
-//! `models/tests/oracle/parity.py` wrote the fixtures.
 
-use std::path::{Path, PathBuf};
-
-use safetensors::tensor::SafeTensors;
 use serde_json::Value;
 
-use super::{Base, Keep, Lora};
-use crate::train::batch::{Batch, Sequence, TokenizedExample};
-use crate::train::llama::Projection;
-use crate::train::lora::{LoraConfig, LoraPlan};
+use super::{Keep, Lora};
+use crate::train::batch::Batch;
 use crate::train::objective::{PairLoss, PairObjective};
 use crate::train::optimizer::{AdamW, clip};
-use crate::train::peft::numbers_of;
+use crate::train::oracle::{base, branching, error, examples, fixture, numbers, plan};
 use crate::train::step::{Objective, Share, sequence_log_probs};
-
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity").join(name)
-}
-
-fn base() -> Base {
-    Base::open(&fixture("base.gguf")).expect("the fixture opens")
-}
-
-fn plan(base: &Base) -> LoraPlan {
-    let config = LoraConfig { rank: 4, alpha: 8.0, dropout: 0.0, targets: Projection::ALL.to_vec() };
-    LoraPlan::new(&config, &base.shape).expect("it fits")
-}
-
-fn numbers(file: &str, prefix: &str, plan: &LoraPlan, base: &Base) -> Vec<f32> {
-    let bytes = std::fs::read(fixture(file)).expect("the fixture is there");
-    let tensors = SafeTensors::deserialize(&bytes).expect("sound");
-    numbers_of(&tensors, prefix, plan, &base.shape).expect("complete")
-}
-
-fn rows(batch: &Value, key: &str) -> Vec<Vec<i64>> {
-    serde_json::from_value(batch[key].clone()).expect("rows of integers")
-}
-
-/// A row of a padded batch, up to its last token with loss.
-fn sequence(ids: &[i64], learned: impl Fn(usize) -> bool) -> Sequence {
-    let len = (0..ids.len()).rev().find(|at| learned(*at)).expect("something is learned") + 1;
-    Sequence { tokens: ids[..len].iter().map(|id| *id as u32).collect(), learned: (0..len).map(learned).collect() }
-}
-
-fn examples(batch: &Value) -> Vec<TokenizedExample> {
-    let ids = rows(batch, "input_ids");
-    if batch.get("labels").is_some() {
-        let labels = rows(batch, "labels");
-        let of = |(ids, labels): (&Vec<i64>, &Vec<i64>)| sequence(ids, |at| labels[at] != -100);
-        return ids
-            .iter()
-            .zip(&labels)
-            .map(of)
-            .map(|s| TokenizedExample { line: 0, group: 0, sequences: vec![s] })
-            .collect();
-    }
-    let mask = rows(batch, "completion_mask");
-    let of = |at: usize| sequence(&ids[at], |token| mask[at][token] == 1);
-    let pairs = ids.len() / 2;
-    (0..pairs).map(|at| TokenizedExample { line: 0, group: at, sequences: vec![of(at), of(at + pairs)] }).collect()
-}
-
-/// Norm of the difference over the norm.
-fn error(ours: &[f32], theirs: &[f32]) -> f64 {
-    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
-    let difference = norm(&mut ours.iter().zip(theirs).map(|(a, b)| f64::from(a - b)));
-    difference / norm(&mut theirs.iter().map(|v| f64::from(*v)))
-}
 
 fn parity(kind: &str, loss: Option<PairLoss>, keep: Keep) {
     let base = base();
@@ -130,22 +69,6 @@ fn dpo_is_what_trl_does() {
 #[test]
 fn ipo_is_what_trl_does() {
     parity("dpo_ipo", Some(PairLoss::Ipo), Keep::Activations);
-}
-
-/// Twelve conversations of which many begin alike.
-fn branching() -> Vec<TokenizedExample> {
-    let mut draws = crate::random::Draws::new(5, "branching", 0);
-    let mut known: Vec<Vec<u32>> = vec![(10..30).collect()];
-    let mut one = || {
-        let from = draws.below(known.len());
-        let mut tokens = known[from].clone();
-        tokens.truncate(10 + draws.below(tokens.len() - 9));
-        tokens.extend((0..8).map(|_| 6 + draws.below(80) as u32));
-        known.push(tokens.clone());
-        let learned = (0..tokens.len()).map(|at| at + 8 >= tokens.len()).collect();
-        Sequence { tokens, learned }
-    };
-    (0..12).map(|group| TokenizedExample { line: 0, group, sequences: vec![one(), one()] }).collect()
 }
 
 #[test]
