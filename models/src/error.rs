@@ -145,9 +145,11 @@ pub(crate) enum Error {
     #[error("this build of aloe cannot train on {device}")]
     DeviceNotBuilt { device: String, feature: &'static str },
 
+    #[cfg_attr(not(feature = "train-gpu"), allow(dead_code, reason = "only a build with a GPU can meet it"))]
     #[error("{device} is not on this machine, where {count} of its kind were found, numbered from 0")]
     DeviceMissing { device: String, count: usize },
 
+    #[cfg_attr(not(feature = "train-gpu"), allow(dead_code, reason = "only a build with a GPU can meet it"))]
     #[error("{device} did not compute: {reason}")]
     DeviceFailed { device: String, reason: String },
 

@@ -44,7 +44,7 @@ fn listed_as(name: DeviceName) -> Result<(DeviceType, usize)> {
         #[cfg(feature = "train-metal")]
         DeviceName::Metal => Ok((DeviceType::Metal, 0)),
         #[cfg(feature = "train-vulkan")]
-        DeviceName::Vulkan(number) => Ok((DeviceType::Vulkan, number)),
+        DeviceName::Vulkan(number) => Ok((DeviceType::Wgpu, number)),
         _ => Err(name.not_built()),
     }
 }
