@@ -111,8 +111,9 @@ internal class AssistantTest {
     fun `the best of several comes as one piece after the choice`(): Unit =
         runBlocking {
             val adapter = Files.createTempFile("adapter", ".gguf").toFile()
-            val replies = listOf(ScriptedReply(listOf("No."), alignmentNats = -1.0), ScriptedReply(listOf("Play ", "it."), alignmentNats = 4.0))
-            ScriptedAssistant.open(ScriptParams(replies)).use { assistant ->
+            val dull = ScriptedReply(listOf("No."), alignmentNats = -1.0)
+            val liked = ScriptedReply(listOf("Play ", "it."), alignmentNats = 4.0)
+            ScriptedAssistant.open(ScriptParams(listOf(dull, liked))).use { assistant ->
                 val session = assistant.session(SessionParams(adapters = listOf(Adapter(adapter.path)), bestOf = 2u))
                 val events = session.send("What now?").toList()
                 assertEquals(ReplyEvent.Piece("Play it."), events.first())

@@ -53,8 +53,19 @@ internal class ChatModelTest {
     fun `the sample keeps thumbs and edits, takes them back, and exports them`() =
         chat { chat ->
             chat.send("I live in Ghent.")
-            val turn = checkNotNull(chat.screen.first { !it.answering && it.bubbles.size == 2 }.bubbles.last().turn)
-            val rating = { chat.screen.value.bubbles.last().rating }
+            val turn =
+                checkNotNull(
+                    chat.screen
+                        .first { !it.answering && it.bubbles.size == 2 }
+                        .bubbles
+                        .last()
+                        .turn,
+                )
+            val rating = {
+                chat.screen.value.bubbles
+                    .last()
+                    .rating
+            }
             chat.rate(turn, Rating.Up).join()
             assertEquals(Rating.Up, rating())
             chat.rate(turn, Rating.Edited("Is it raining there?")).join()
