@@ -64,5 +64,7 @@ fn session() -> SessionParams {
         memory_share: 0.15,
         max_recalled: 6,
         adapters: Vec::new(),
+        measure_alignment: false,
+        best_of: 1,
     }
 }

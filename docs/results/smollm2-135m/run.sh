@@ -39,7 +39,7 @@ play() { # name, more...
     local name=$1
     shift
     aloe eval aloe --run "eval/$name" --personas world --candidate "local:$model" --user scripted --judge scripted \
-        --cases 20 --rounds 10 --restart-every 3 --seed 1 --set benchmark.reply_max_tokens=60 "$@"
+        --cases 20 --rounds 10 --restart-every 3 --seed 1 --set benchmark.reply_max_tokens=60 --set provider.threads=1 "$@"
 }
 mkdir -p eval
 play base
