@@ -91,7 +91,7 @@ mod tests {
         assert!(matches!(refused, Err(Error::StorageFull { .. })), "{refused:?}");
         assert_eq!(fs::read_to_string(&path).expect("readable"), "1\n2\n");
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
-        write_lines::<u8>(&path, &[]).expect("written");
+        write_lines(&path, &[] as &[u8]).expect("written");
         assert_eq!(fs::read_to_string(&path).expect("readable"), "");
         #[cfg(unix)]
         {

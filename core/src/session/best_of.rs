@@ -158,9 +158,12 @@ mod tests {
         Alignment { nats, tokens, nats_per_token: nats / tokens.max(1) as f64 }
     }
 
+    /// Nats and tokens of each candidate.
+    type Measured<'a> = &'a [(f64, usize)];
+
     #[test]
     fn the_best_is_that_with_most_nats_a_token_not_the_longest_the_empty_or_the_last_of_equals() {
-        let cases: [(&[(f64, usize)], Option<usize>); 5] = [
+        let cases: [(Measured<'_>, Option<usize>); 5] = [
             (&[(2.0, 1), (6.0, 6), (1.0, 1)], Some(0)),
             (&[(-3.0, 1), (0.0, 0), (-2.0, 1)], Some(2)),
             (&[(1.0, 1), (2.0, 2)], Some(0)),

@@ -13,10 +13,8 @@ cd "$folder"
 
 model=smollm2-135m-instruct
 aloe() { "$root/dev" aloe "$@"; }
-train() { # sft|dpo, more...
-    aloe train "$@" --base "$model" --data world --preset aloe-small --rank 16 --alpha 32 --max-tokens 2048 --seed 1 \
-        --threads 1 --set train.accumulation=8 --set train.max_eval_examples=64 --resume
-}
+numbers=(--preset aloe-small --rank 16 --alpha 32 --max-tokens 2048 --seed 1 --threads 1 --resume
+    --set train.accumulation=8 --set train.max_eval_examples=64 --set train.eval_every=20)
 
 # A world whose planted preferences are known: everybody speaks by rule.
 [ -e world/trees/trees.jsonl ] || {
@@ -27,11 +25,15 @@ train() { # sft|dpo, more...
 }
 
 [ -e sft.gguf ] || {
-    train sft --lr 5e-4 --set train.eval_every=20 --max-steps 80 --out sft --json-log sft.jsonl
+    aloe train sft --base "$model" --data world "${numbers[@]}" --lr 5e-4 --max-steps 80 --out sft --json-log sft.jsonl
     aloe export --adapter sft --format gguf --out sft.gguf
 }
 [ -e dpo.gguf ] || {
-    train dpo --adapter sft --lr 1e-4 --beta 0.9 --set train.eval_every=25 --max-steps 100 --out dpo --json-log dpo.jsonl
+    aloe dataset --run world --format dpo --out pairs
+    head -n 320 pairs/data/train.jsonl >pairs-320.jsonl
+    head -n 48 pairs/data/validation.jsonl >held-out-48.jsonl
+    aloe train dpo --base "$model" --data pairs-320.jsonl --eval held-out-48.jsonl --adapter sft "${numbers[@]}" \
+        --lr 1e-4 --beta 0.9 --out dpo --json-log dpo.jsonl
     aloe export --adapter dpo --format gguf --out dpo.gguf
 }
 
@@ -54,10 +56,9 @@ done
 aloe eval report base=eval/base base+memory=eval/base-memory sft=eval/sft sft+memory=eval/sft-memory dpo=eval/dpo \
     dpo+memory=eval/dpo-memory --out report --seed 1
 
-aloe dataset --run world --format dpo --out pairs --seed 1
 for adapter in sft dpo; do
-    aloe eval preference --data pairs/data/validation.jsonl --model "$model" --adapter "$adapter.gguf" --seed 1
+    aloe eval preference --data held-out-48.jsonl --model "$model" --adapter "$adapter.gguf" --seed 1
     aloe eval perplexity --text "$text" --model "$model" --adapter "$adapter.gguf" --seed 1
 done
-sha256sum world/personas/personas.jsonl world/trees/trees.jsonl sft/adapter_model.safetensors sft.gguf \
-    dpo/adapter_model.safetensors dpo.gguf eval/*/eval/transcripts.jsonl pairs/data/*.jsonl "$text"
+sha256sum world/personas/personas.jsonl world/trees/trees.jsonl pairs-320.jsonl held-out-48.jsonl \
+    sft/adapter_model.safetensors sft.gguf dpo/adapter_model.safetensors dpo.gguf eval/*/eval/transcripts.jsonl "$text"
