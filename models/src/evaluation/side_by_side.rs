@@ -117,7 +117,8 @@ impl System {
 
     /// Dollars of all calls; `None` where a price is not known.
     pub(crate) fn cost(&self) -> Option<f64> {
-        self.spent.iter().map(|role| role.cost).sum()
+        // A plain sum of nothing is minus zero.
+        self.spent.iter().try_fold(0.0, |sum, role| Some(sum + role.cost?))
     }
 }
 

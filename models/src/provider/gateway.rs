@@ -123,7 +123,8 @@ impl Gateway {
 
     /// Dollars spent so far; nothing where a price is not known.
     pub(crate) fn cost(&self) -> Option<f64> {
-        self.totals().values().filter(|totals| totals.calls > totals.cached).map(|totals| totals.cost).sum()
+        let asked = |totals: &&Totals| totals.calls > totals.cached;
+        self.totals().values().filter(asked).try_fold(0.0, |sum, totals| Some(sum + totals.cost?))
     }
 
     fn answer(&self, asked: &Asked<'_>, seed: u32) -> Result<Answer> {
