@@ -43,7 +43,6 @@ impl ScoreRequest {
 }
 
 /// What a scoring is asked for with.
-#[derive(Default)]
 pub(crate) struct ScoreParams {
     /// Adapters to apply, each with its scale.
     pub(crate) adapters: Vec<(AdapterId, f32)>,
@@ -51,6 +50,13 @@ pub(crate) struct ScoreParams {
     pub(crate) may_evict: bool,
     /// Cancelling this ends it with [`Error::Cancelled`].
     pub(crate) ends_with: Option<CancelHandle>,
+}
+
+impl ScoreParams {
+    /// For whoever asks outright: idle conversations make room.
+    fn evicting(adapters: Vec<(AdapterId, f32)>) -> Self {
+        Self { adapters, may_evict: true, ends_with: None }
+    }
 }
 
 /// Where scores are awaited, or waited for.
@@ -89,22 +95,7 @@ impl Engine {
         continuations: Vec<String>,
         adapters: Vec<(AdapterId, f32)>,
     ) -> Result<Vec<Score>> {
-        let params = ScoreParams { adapters, may_evict: true, ends_with: None };
-        self.begin_score(messages, continuations, params)?.await.unwrap_or(Err(Error::Closed))
-    }
-
-    /// [`Engine::score`] that takes no idle conversation's place in the KV cache.
-    ///
-    /// # Errors
-    /// As [`Engine::score`], and [`Error::Busy`] where it does not fit beside them.
-    pub async fn score_beside(
-        &self,
-        messages: &[Message],
-        continuations: Vec<String>,
-        adapters: Vec<(AdapterId, f32)>,
-    ) -> Result<Vec<Score>> {
-        let params = ScoreParams { adapters, ..ScoreParams::default() };
-        self.begin_score(messages, continuations, params)?.await.unwrap_or(Err(Error::Closed))
+        self.begin_score(messages, continuations, ScoreParams::evicting(adapters))?.await.unwrap_or(Err(Error::Closed))
     }
 
     /// [`Engine::score`] for a thread that may block.
@@ -117,8 +108,9 @@ impl Engine {
         continuations: Vec<String>,
         adapters: Vec<(AdapterId, f32)>,
     ) -> Result<Vec<Score>> {
-        let params = ScoreParams { adapters, may_evict: true, ends_with: None };
-        self.begin_score(messages, continuations, params)?.blocking_recv().unwrap_or(Err(Error::Closed))
+        self.begin_score(messages, continuations, ScoreParams::evicting(adapters))?
+            .blocking_recv()
+            .unwrap_or(Err(Error::Closed))
     }
 
     /// Log-probability of each text from its beginning, without a chat around it, in nats: after the token that begins
@@ -127,8 +119,9 @@ impl Engine {
     /// # Errors
     /// As [`Engine::score`]; [`Error::InvalidInput`] where the model has no token that begins a text.
     pub fn blocking_score_text(&self, texts: Vec<String>, adapters: Vec<(AdapterId, f32)>) -> Result<Vec<Score>> {
-        let params = ScoreParams { adapters, may_evict: true, ends_with: None };
-        self.begin_segments(Vec::new(), texts, params)?.blocking_recv().unwrap_or(Err(Error::Closed))
+        self.begin_segments(Vec::new(), texts, ScoreParams::evicting(adapters))?
+            .blocking_recv()
+            .unwrap_or(Err(Error::Closed))
     }
 
     /// Asks for scores and does not wait for them; whoever drops the receiver wants them no more.

@@ -19,15 +19,15 @@ impl Inner {
         prompt: Vec<Message>,
         recorder: Recorder,
     ) -> Result<(TokenStream, Measuring)> {
-        let meter = Meter::new(&self.shared.engine, prompt.clone(), state.adapters.clone());
+        let meter = |prompt| Meter::new(&self.shared.engine, prompt, state.adapters.clone());
         if state.params.best_of > 1 {
-            let (stream, measured) = BestOf::start(Arc::clone(self), state, prompt, meter, recorder)?;
+            let (stream, measured) = BestOf::start(Arc::clone(self), state, prompt.clone(), meter(prompt), recorder)?;
             return Ok((stream, Measuring::Before(measured)));
         }
         let params = GenerateParams { observer: Some(Box::new(recorder)), ..state.generate_params() };
         let stream = self.sequence.generate(&prompt, params)?;
         let measures = state.params.measure_alignment && !state.adapters.is_empty();
-        let after = measures.then(|| Box::new(meter.ending_with(stream.cancel_handle())));
+        let after = measures.then(|| Box::new(meter(prompt).ending_with(stream.cancel_handle())));
         Ok((stream, after.map_or(Measuring::Not, Measuring::After)))
     }
 }
