@@ -7,6 +7,7 @@ mod build;
 mod card;
 mod mix;
 mod parquet;
+mod revealed;
 mod sink;
 mod statistics;
 
@@ -14,6 +15,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 pub(crate) use build::{Form, examples};
+pub(crate) use revealed::{Stated, Told, told};
 pub(crate) use statistics::Statistics;
 
 use self::card::Card;
@@ -58,7 +60,7 @@ pub(crate) fn make(plan: &Plan<'_>, out: Option<&Path>) -> Result<Statistics> {
         let tree = tree?;
         let validation = survey.validation.contains(&tree.persona.profile_id);
         statistics.tree(&tree);
-        for example in examples(&tree, plan.form, plan.numbers.ties) {
+        for example in examples(&tree, plan.form, plan.numbers, plan.seed) {
             sink.write(&example, validation)?;
             statistics.example(&example, validation);
             if let Some(mix) = mix.as_mut().filter(|_| !validation) {
@@ -96,7 +98,7 @@ fn survey(plan: &Plan<'_>) -> Result<Survey> {
     let mut counts = std::collections::BTreeMap::<String, usize>::new();
     for tree in trees(plan)? {
         let tree = tree?;
-        let count = examples(&tree, plan.form, plan.numbers.ties).len();
+        let count = examples(&tree, plan.form, plan.numbers, plan.seed).len();
         *counts.entry(tree.persona.profile_id).or_default() += count;
     }
     counts.retain(|_, count| *count > 0);

@@ -65,6 +65,7 @@ pub(crate) struct TreeNumbers {
     pub(crate) rounds: usize,
     pub(crate) branch: usize,
     pub(crate) judge: bool,
+    pub(crate) contrast_share: f64,
     pub(crate) temperature: f32,
     pub(crate) judge_temperature: f32,
     pub(crate) inducer_temperature: f32,
@@ -97,6 +98,8 @@ pub(crate) struct DatasetNumbers {
     pub(crate) validation_share: f64,
     pub(crate) ties: Ties,
     pub(crate) mix_ratio: f64,
+    pub(crate) system: String,
+    pub(crate) memory_share: f64,
 }
 
 /// The numbers of `aloe eval aloe`.
@@ -204,7 +207,13 @@ impl Preset {
         if let Some((name, _)) = at_least_one.iter().find(|(_, value)| *value == 0) {
             return Err(Error::usage(format!("{name} must be at least 1"), format!("--set {name}=1")));
         }
-        let shares = [self.dataset.validation_share, provider.failure_share, personas.saturation_accept_rate];
+        let shares = [
+            self.dataset.validation_share,
+            self.dataset.memory_share,
+            trees.contrast_share,
+            provider.failure_share,
+            personas.saturation_accept_rate,
+        ];
         if shares.iter().any(|share| !(0.0..=1.0).contains(share)) {
             return Err(Error::usage("a share lies between 0 and 1", "correct it with --set"));
         }
@@ -274,6 +283,12 @@ mod tests {
         assert_eq!(personas.eval_profiles * personas.eval_personalities_per_profile, 100);
         assert_eq!((personas.pool_examples, personas.asked_for, personas.max_iterations), (5, 20, 3000));
         assert_eq!((preset.trees.rounds, preset.trees.conversations), (10, 3310));
+    }
+
+    #[test]
+    fn a_small_model_is_trained_with_the_instructions_that_it_is_measured_with() {
+        let preset = Preset::resolve("aloe-small", &[]).expect("resolved");
+        assert_eq!(preset.dataset.system, crate::roleplay::RESPONDER);
     }
 
     #[test]

@@ -41,6 +41,13 @@ impl Draws {
         self.number() >> 63 == 1
     }
 
+    /// Whether something of this probability, 0 to 1, happens.
+    pub(crate) fn chance(&mut self, probability: f64) -> bool {
+        const EXACT: u32 = 53; // bits that a double holds exactly
+        let drawn = (self.number() >> (u64::BITS - EXACT)) as f64 / (1_u64 << EXACT) as f64;
+        drawn < probability
+    }
+
     /// One of them.
     pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
         from.get(self.below(from.len()))

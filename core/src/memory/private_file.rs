@@ -10,9 +10,9 @@ use serde::Serialize;
 
 use crate::{Error, Result};
 
-/// Writes a value as JSON.
+/// Writes a value as JSON, indented: people read what is kept of them.
 pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    replace(path, |writer| Ok(serde_json::to_writer(writer, value)?))
+    replace(path, |writer| Ok(serde_json::to_writer_pretty(writer, value)?))
 }
 
 /// Writes each value as a line of JSON.

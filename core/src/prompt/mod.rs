@@ -9,7 +9,7 @@ mod budget;
 mod quotation;
 
 pub use budget::{Costs, Plan, TokenBudget};
-pub use quotation::{Quoted, persona_block, recalled_block};
+pub use quotation::{MOST_PERSONA_FACTS, Quoted, persona_block, recalled_block};
 
 use crate::message::Message;
 
@@ -42,16 +42,20 @@ pub struct PromptParts<'a> {
 }
 
 impl PromptParts<'_> {
+    /// What the prompt begins with; `None` when there is nothing.
+    #[must_use]
+    pub fn instructions(&self) -> Option<String> {
+        let summary = self.summary.map(|summary| format!("The conversation so far, in short:\n{}", quote(summary)));
+        let stable = [Some(self.system).filter(|system| !system.is_empty()), self.persona, summary.as_deref()];
+        let text = stable.into_iter().flatten().collect::<Vec<_>>().join("\n\n");
+        Some(text).filter(|text| !text.is_empty())
+    }
+
     /// The messages, in their stable order.
     #[must_use]
     pub fn messages(&self) -> Vec<Message> {
-        let summary = self.summary.map(|summary| format!("The conversation so far, in short:\n{}", quote(summary)));
-        let stable = [Some(self.system).filter(|system| !system.is_empty()), self.persona, summary.as_deref()];
-        let system = stable.into_iter().flatten().collect::<Vec<_>>().join("\n\n");
         let mut messages = Vec::with_capacity(3 + 3 * self.history.len());
-        if !system.is_empty() {
-            messages.push(Message::system(system));
-        }
+        messages.extend(self.instructions().map(Message::system));
         for turn in self.history {
             messages.extend(turn.messages());
         }

@@ -10,6 +10,9 @@ use crate::message::is_hidden;
 /// to a later message. In characters.
 const LONGEST_PASTED: usize = 300;
 
+/// Facts in the instructions at most: more would drown them for a small model.
+pub const MOST_PERSONA_FACTS: usize = 12;
+
 /// Something recalled, as the prompt quotes it.
 #[derive(Debug, Clone, Copy)]
 pub struct Quoted<'a> {

@@ -6,12 +6,10 @@
 use super::{Inner, State};
 use crate::error::Result;
 use crate::memory::{MemoryKind, Recalled};
-use crate::prompt::{TokenBudget, persona_block};
+use crate::prompt::{MOST_PERSONA_FACTS, TokenBudget, persona_block};
 
 /// Share of the room for memories that the system prompt may take of it.
 const SHARE: usize = 2;
-/// More would drown the instructions of a small model.
-const MOST_FACTS: usize = 12;
 /// Tokens that a line's dash, quotes and end take.
 const LINE_OVERHEAD: usize = 5;
 /// A turn that a fact repeats to this part, in percent, is not quoted beside it.
@@ -77,7 +75,7 @@ impl Inner {
             let cost = self.shared.engine.count_tokens(&fact.text) + LINE_OVERHEAD;
             room.checked_sub(cost).map(|rest| room = rest).is_some()
         };
-        let mut chosen: Vec<_> = memory.stable_facts()?.into_iter().take(MOST_FACTS).take_while(fits).collect();
+        let mut chosen: Vec<_> = memory.stable_facts()?.into_iter().take(MOST_PERSONA_FACTS).take_while(fits).collect();
         chosen.sort_by_key(|fact| (fact.turn, fact.id)); // what is learnt later comes last, and the beginning stays
         let ids: Vec<_> = chosen.iter().map(|fact| fact.id).collect();
         memory.set_standing_facts(self.conversation(), &ids)?;

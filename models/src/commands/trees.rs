@@ -43,6 +43,7 @@ pub(crate) fn run(args: &TreesArgs, settings: &Settings, output: Output) -> Resu
         seed: args.stage.numbers.seed,
         scripted: stage.roles.scripted(),
         plan: &planned,
+        people: &personas,
     };
     let mut store = TreeStore::open(&folder, forest.numbers.attempts)?;
     let grown = grow(&forest, &mut store, output);

@@ -1,8 +1,11 @@
 //! Which examples a tree gives: the paths that the user answered, and the two replies at each turn.
 
+mod opening;
+
 use std::collections::HashSet;
 
-use crate::preset::Ties;
+use self::opening::Openings;
+use crate::preset::{DatasetNumbers, Ties};
 use crate::record::{Branch, ChatMessage, ConversationTree, Example, PreferencePair, SftExample, Speaker, Verdict};
 
 /// What is trained.
@@ -23,10 +26,11 @@ impl Form {
 }
 
 /// The examples of a tree, in the order of its nodes.
-pub(crate) fn examples(tree: &ConversationTree, form: Form, ties: Ties) -> Vec<Example> {
+pub(crate) fn examples(tree: &ConversationTree, form: Form, numbers: &DatasetNumbers, seed: u64) -> Vec<Example> {
+    let openings = Openings { tree, numbers, seed };
     match form {
-        Form::Sft => sft(tree).into_iter().map(Example::Sft).collect(),
-        Form::Preference => pairs(tree, ties).into_iter().map(Example::Preference).collect(),
+        Form::Sft => sft(tree, &openings).into_iter().map(Example::Sft).collect(),
+        Form::Preference => pairs(tree, &openings).into_iter().map(Example::Preference).collect(),
     }
 }
 
@@ -34,22 +38,29 @@ pub(crate) fn examples(tree: &ConversationTree, form: Form, ties: Ties) -> Vec<E
 ///
 /// A path holds what the user answered. Where that was a rejected reply it stays in the history without loss, and the
 /// preferred one is an example of its own with the same history.
-fn sft(tree: &ConversationTree) -> Vec<SftExample> {
+fn sft(tree: &ConversationTree, openings: &Openings<'_>) -> Vec<SftExample> {
     let mut learned = HashSet::new();
     let mut found: Vec<_> =
-        tree.leaves().into_iter().filter_map(|leaf| path_example(tree, leaf, &mut learned)).collect();
+        tree.leaves().into_iter().flat_map(|leaf| path_examples(tree, leaf, &mut learned, openings)).collect();
     let left: Vec<_> = (0..tree.nodes.len()).filter(|place| !learned.contains(place)).collect();
-    found.extend(left.into_iter().filter_map(|place| {
+    found.extend(left.into_iter().flat_map(|place| {
         let mut messages = tree.history(place);
         messages.push(ChatMessage::assistant(tree.nodes[place].reply(Branch::Preferred)));
         let mut loss_mask = vec![false; messages.len()];
-        *loss_mask.last_mut()? = true;
-        Some(example(tree, messages, loss_mask))
+        if let Some(last) = loss_mask.last_mut() {
+            *last = true;
+        }
+        parted(tree, &tree.path_to(place), messages, loss_mask, openings)
     }));
     found
 }
 
-fn path_example(tree: &ConversationTree, leaf: usize, learned: &mut HashSet<usize>) -> Option<SftExample> {
+fn path_examples(
+    tree: &ConversationTree,
+    leaf: usize,
+    learned: &mut HashSet<usize>,
+    openings: &Openings<'_>,
+) -> Vec<SftExample> {
     let mut messages = tree.history(leaf);
     messages.push(ChatMessage::assistant(tree.nodes[leaf].reply(Branch::Preferred)));
     let path = tree.path_to(leaf);
@@ -59,7 +70,30 @@ fn path_example(tree: &ConversationTree, leaf: usize, learned: &mut HashSet<usiz
         let preferred = followed != Some(Branch::Rejected);
         loss_mask.extend([false, preferred && learned.insert(*place)]);
     }
-    loss_mask.contains(&true).then(|| example(tree, messages, loss_mask))
+    parted(tree, &path, messages, loss_mask, openings)
+}
+
+/// One example, or two where the path goes on as a new conversation; none without a reply to learn.
+fn parted(
+    tree: &ConversationTree,
+    path: &[usize],
+    mut messages: Vec<ChatMessage>,
+    mut loss_mask: Vec<bool>,
+    openings: &Openings<'_>,
+) -> Vec<SftExample> {
+    let launch = openings.launch(path);
+    let later = launch.map(|turn| (messages.split_off(2 * turn), loss_mask.split_off(2 * turn)));
+    let first = (openings.instructions(path, 0), (messages, loss_mask));
+    let later = launch.zip(later).map(|(turn, later)| (openings.instructions(path, turn), later));
+    let learned = |(_, (_, loss_mask)): &(_, (_, Vec<bool>))| loss_mask.contains(&true);
+    let opened = |(instructions, (mut messages, mut loss_mask)): (Option<ChatMessage>, (Vec<_>, Vec<_>))| {
+        if let Some(instructions) = instructions {
+            messages.insert(0, instructions);
+            loss_mask.insert(0, false);
+        }
+        example(tree, messages, loss_mask)
+    };
+    std::iter::once(first).chain(later).filter(learned).map(opened).collect()
 }
 
 fn example(tree: &ConversationTree, messages: Vec<ChatMessage>, loss_mask: Vec<bool>) -> SftExample {
@@ -67,16 +101,19 @@ fn example(tree: &ConversationTree, messages: Vec<ChatMessage>, loss_mask: Vec<b
     SftExample { messages, loss_mask, source: source(tree), scripted: tree.scripted }
 }
 
-fn pairs(tree: &ConversationTree, ties: Ties) -> Vec<PreferencePair> {
+fn pairs(tree: &ConversationTree, openings: &Openings<'_>) -> Vec<PreferencePair> {
     let mut found = Vec::new();
     for (place, node) in tree.nodes.iter().enumerate() {
         let tie = node.verdict.as_ref().is_some_and(Verdict::is_tie);
         let same = node.preferred.text.trim() == node.rejected.text.trim();
-        if same || (tie && ties == Ties::Drop) {
+        if same || (tie && openings.numbers.ties == Ties::Drop) {
             continue;
         }
+        let path = tree.path_to(place);
+        let turn = openings.launch(&path).unwrap_or_default();
+        let said = tree.history(place).split_off(2 * turn);
         found.push(PreferencePair {
-            prompt: tree.history(place),
+            prompt: openings.instructions(&path, turn).into_iter().chain(said).collect(),
             chosen: vec![ChatMessage::assistant(node.reply(Branch::Preferred))],
             rejected: vec![ChatMessage::assistant(node.reply(Branch::Rejected))],
             source: source(tree),

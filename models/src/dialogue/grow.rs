@@ -23,6 +23,8 @@ pub(crate) struct Forest<'a> {
     pub(crate) scripted: bool,
     /// The persona of each conversation.
     pub(crate) plan: &'a [&'a Persona],
+    /// Everybody there is.
+    pub(crate) people: &'a [Persona],
 }
 
 /// What came of it.
@@ -120,7 +122,8 @@ fn grow_tree(forest: &Forest<'_>, tree: &mut ConversationTree) -> Result<()> {
     while let Some((parent, depth)) = open.pop_front() {
         let place = tree.nodes.len();
         let draws = Draws::new(tree.seed, "node", place as u64);
-        let turn = Turn { gateway: forest.gateway, numbers: forest.numbers, persona: &persona, draws };
+        let contrast = contrast(forest, tree, place);
+        let turn = Turn { gateway: forest.gateway, numbers: forest.numbers, persona: &persona, contrast, draws };
         let node = turn.play(tree, parent)?;
         let chosen = node.chosen;
         tree.nodes.push(node);
@@ -132,4 +135,16 @@ fn grow_tree(forest: &Forest<'_>, tree: &mut ConversationTree) -> Result<()> {
         open.extend(followed.iter().map(|branch| (Some((place, *branch)), depth + 1)));
     }
     Ok(())
+}
+
+/// Somebody of another personality whom the rejected reply of a node suits, at the share of nodes that is wanted.
+fn contrast<'a>(forest: &Forest<'a>, tree: &ConversationTree, place: usize) -> Option<&'a Persona> {
+    let mut draws = Draws::new(tree.seed, "contrast", place as u64);
+    if !draws.chance(forest.numbers.contrast_share) {
+        return None;
+    }
+    let here = &tree.persona;
+    let is_other = |persona: &&Persona| persona.split == here.split && persona.personality_id != here.personality_id;
+    let others: Vec<&Persona> = forest.people.iter().filter(is_other).collect();
+    draws.pick(&others).copied()
 }

@@ -123,6 +123,7 @@ fn tree_of(paper: PaperConversation, id: u64) -> ConversationTree {
         },
         preferred: said(turn.assistant.preferred),
         rejected: said(turn.assistant.rejected),
+        contrast: None,
         swapped: false,
         verdict: None,
         chosen: turn.chosen,

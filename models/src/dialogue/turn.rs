@@ -17,6 +17,8 @@ pub(super) struct Turn<'a> {
     pub(super) gateway: &'a Gateway,
     pub(super) numbers: &'a TreeNumbers,
     pub(super) persona: &'a Persona,
+    /// Whose taste the rejected reply is to suit; nobody's in the paper.
+    pub(super) contrast: Option<&'a Persona>,
     pub(super) draws: Draws,
 }
 
@@ -38,14 +40,16 @@ impl Turn<'_> {
         let induced = self.induce(&history)?;
         let hinted = Task::Reply { history: &history, hint: Some(&induced) };
         let preferred = self.text(Role::Preferred, hinted, roleplay::reply(&history, Some(&induced)))?;
-        let bare = Task::Reply { history: &history, hint: None };
-        let rejected = self.text(Role::Rejected, bare, roleplay::reply(&history, None))?;
+        let other = self.contrast.map(taste);
+        let bare = Task::Reply { history: &history, hint: other.as_ref() };
+        let rejected = self.text(Role::Rejected, bare, roleplay::reply(&history, other.as_ref()))?;
         let verdict =
             if self.numbers.judge { Some(self.judge(&history, &preferred.text, &rejected.text)?) } else { None };
         let swapped = verdict.as_ref().and_then(Verdict::agreed) == Some(Opinion::WithoutHint);
         let (preferred, rejected) = if swapped { (rejected, preferred) } else { (preferred, rejected) };
         let chosen = if self.draws.coin() { Branch::Preferred } else { Branch::Rejected };
-        Ok(Node { parent, user, induced, preferred, rejected, swapped, verdict, chosen })
+        let contrast = self.contrast.map(|persona| persona.id.clone());
+        Ok(Node { parent, user, induced, preferred, rejected, contrast, swapped, verdict, chosen })
     }
 
     fn text(&mut self, role: Role, task: Task<'_>, messages: Vec<ChatMessage>) -> Result<Utterance> {
@@ -90,6 +94,11 @@ impl Turn<'_> {
             Err(error) => Err(error),
         }
     }
+}
+
+/// How somebody likes to be answered, and nothing of their life: a reply of theirs still belongs to the conversation.
+fn taste(persona: &Persona) -> Induced {
+    Induced { profile: None, personality: Some(persona.personality.clone()), writer: None, seed: 0 }
 }
 
 /// A tree's writers stand in the order of the roles.

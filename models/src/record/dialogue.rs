@@ -94,6 +94,9 @@ pub(crate) struct Node {
     pub(crate) induced: Induced,
     pub(crate) preferred: Utterance,
     pub(crate) rejected: Utterance,
+    /// The persona whose personality the reply without the hint was written for; nobody's where it is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) contrast: Option<String>,
     /// The judge found the reply without the hint better, so the two changed places.
     #[serde(default)]
     pub(crate) swapped: bool,

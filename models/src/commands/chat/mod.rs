@@ -24,7 +24,7 @@ use self::options::{Options, Start};
 use self::slash::{Command, Forget, Line};
 use self::view::View;
 use crate::cli::ChatArgs;
-use crate::commands::memory::{paragraph, write_private};
+use crate::commands::memory::paragraph;
 use crate::error::{Error, Result};
 use crate::output::Output;
 use crate::settings::Settings;
@@ -282,7 +282,7 @@ impl Chat {
             let words = serde_json::to_string_pretty(&export).map_err(Error::internal)?;
             return self.view.answer("export", json!({"export": export}), &words);
         };
-        write_private(&path, &export)?;
+        export.write(&path)?;
         let words = format!("written to {}", path.display());
         self.view.answer("export", json!({"file": path}), &words)
     }

@@ -17,7 +17,6 @@ use std::sync::Arc;
 
 use aloekit::memory::{Embedder, Memory, MemoryStore};
 
-pub(crate) use self::export::write_private;
 pub(crate) use self::listing::{kind_and_pin, paragraph};
 use crate::cli::{EditArgs, MemoryCommand, PinArgs, ReembedArgs, SearchableStoreArgs, StoreArgs};
 use crate::commands::model_files::ModelFiles;

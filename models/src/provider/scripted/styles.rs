@@ -18,14 +18,14 @@ impl Style {
     pub(super) const ALL: [Self; 6] =
         [Self::Brief, Self::Playful, Self::Warm, Self::Curious, Self::Structured, Self::Vivid];
 
-    /// Words by which a personality asks for it, any of them.
+    /// How words begin by which a personality asks for it, any of them.
     fn cues(self) -> &'static [&'static str] {
         match self {
             Self::Brief => &["short answers", "brief", "blunt", "few words", "to the point", "concise"],
             Self::Playful => &["jok", "playful", "humour", "tease", "witty", "laugh"],
-            Self::Warm => &["warm", "empath", "gentle", "kind", "comfort", "tender"],
+            Self::Warm => &["warm", "empath", "gentle", "kindness", "comfort", "tender"],
             Self::Curious => &["curious", "question", "debate", "inquisitive"],
-            Self::Structured => &["plan", "list", "organis", "methodical", "step", "orderly"],
+            Self::Structured => &["plans", "lists", "a list", "organis", "methodical", "steps", "orderly"],
             Self::Vivid => &["poet", "imagin", "daydream", "vivid", "storytell", "artistic"],
         }
     }
@@ -33,7 +33,9 @@ impl Style {
     /// The style that a personality asks for most often; the first of several.
     pub(super) fn of(personality: &str) -> Option<Self> {
         let text = personality.to_lowercase();
-        let asked = |style: Self| style.cues().iter().map(|cue| text.matches(cue).count()).sum::<usize>();
+        let begins_word = |at: usize| !text[..at].ends_with(char::is_alphanumeric);
+        let count = |cue: &&str| text.match_indices(cue).filter(|(at, _)| begins_word(*at)).count();
+        let asked = |style: Self| style.cues().iter().map(count).sum::<usize>();
         let most = Self::ALL.into_iter().map(asked).max().filter(|most| *most > 0)?;
         Self::ALL.into_iter().find(|style| asked(*style) == most)
     }
@@ -103,6 +105,19 @@ fn fill(form: &str, thing: &str, idea: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_trait_that_asks_for_nothing_is_no_style() {
+        use crate::provider::scripted::lexicon::{TRAITS, style_sentences};
+        for plain in TRAITS {
+            assert_eq!(Style::of(plain), None, "{plain}");
+        }
+        for style in Style::ALL {
+            for sentence in style_sentences(style) {
+                assert_eq!(Style::of(sentence), Some(style), "{sentence}");
+            }
+        }
+    }
 
     #[test]
     fn every_style_shows_in_what_it_writes() {

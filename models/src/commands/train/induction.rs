@@ -2,16 +2,14 @@
 //!
 //! The prompts are those of the SDK's prompted inducer, word for word: they come from there and are written nowhere else.
 
-mod revealed;
-
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use aloekit::memory::{Candidate, InductionPrompt, Origin, UserTurn};
 use aloekit::{Message, Role};
 
-use self::revealed::{Stated, Told, told};
 use super::data::DataFiles;
+use crate::dataset::{Stated, Told, told};
 use crate::error::{Error, Result};
 use crate::random::Draws;
 use crate::record::{ChatMessage, ConversationTree, SftExample, Split};
@@ -55,7 +53,7 @@ fn held_out(trees: &[ConversationTree], share: f64, seed: u64) -> BTreeSet<Strin
 
 /// Each message alone, what is left of it without its facts (from which nothing follows), and the conversation so far.
 fn examples(tree: &ConversationTree, seed: u64) -> Vec<SftExample> {
-    let messages = told(tree);
+    let messages = told(tree, &tree.drawn_path());
     let mut draws = Draws::new(seed, "numbers of turns", tree.id);
     let mut found = Vec::new();
     for Told { text, facts, rest } in &messages {

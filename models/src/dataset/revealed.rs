@@ -40,25 +40,24 @@ const TASTES: &[&str] = &[
 
 /// A sentence of a message and what it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Stated {
-    pub(super) kind: MemoryKind,
-    pub(super) words: String,
+pub(crate) struct Stated {
+    pub(crate) kind: MemoryKind,
+    pub(crate) words: String,
 }
 
 /// A message of the person, what it states for the first time, and what is left of it without that.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Told {
-    pub(super) text: String,
-    pub(super) facts: Vec<Stated>,
-    pub(super) rest: String,
+pub(crate) struct Told {
+    pub(crate) text: String,
+    pub(crate) facts: Vec<Stated>,
+    pub(crate) rest: String,
 }
 
-/// The person's messages along the path that was drawn.
-pub(super) fn told(tree: &ConversationTree) -> Vec<Told> {
+/// The person's messages along a path of nodes.
+pub(crate) fn told(tree: &ConversationTree, path: &[usize]) -> Vec<Told> {
     let mut known: Vec<String> = Vec::new();
     let mut told = Vec::new();
-    for place in tree.drawn_path() {
-        let node = &tree.nodes[place];
+    for node in path.iter().filter_map(|place| tree.nodes.get(*place)) {
         let new: Vec<_> = facts(&node.induced).into_iter().filter(|(fact, _)| !known.contains(fact)).collect();
         known.extend(new.iter().map(|(fact, _)| fact.clone()));
         told.push(message(&node.user.text, &new));
