@@ -13,27 +13,28 @@ cd "$folder"
 
 model=smollm2-135m-instruct
 aloe() { "$root/dev" aloe "$@"; }
-numbers=(--preset aloe-small --rank 16 --alpha 32 --max-tokens 2048 --seed 1 --threads 1 --resume
-    --set train.accumulation=8 --set train.max_eval_examples=64 --set train.eval_every=20)
+numbers=(--preset aloe-small --rank 16 --alpha 32 --max-tokens 2048 --seed 4 --threads 2 --resume
+    --set train.eval_every=40 --set train.checkpoint_every=20)
 
-# A world whose planted preferences are known: everybody speaks by rule.
+# A world whose planted preferences are known: everybody in it speaks by rule, those who are measured too.
 [ -e world/trees/trees.jsonl ] || {
-    aloe personas --run world --preset aloe-small --provider scripted --max-cosine 0.8 --seed 1 --profiles 120 \
-        --personalities 48 --set personas.eval_profiles=20 --set personas.eval_personalities=7 \
-        --set personas.max_iterations=200 --set personas.eval_personalities_per_profile=5
-    aloe trees --run world --preset aloe-small --conversations 180 --rounds 10 --provider scripted --seed 1
+    aloe personas --run world --preset aloe-small --provider scripted --no-seeds --max-cosine 0.9 --seed 4 --profiles 140 \
+        --eval-profiles 20 --personalities 72 --eval-personalities 24 --set personas.split_cosine=0.9 \
+        --set personas.max_iterations=400 --set personas.personalities_per_profile=4 \
+        --set personas.eval_personalities_per_profile=5
+    aloe trees --run world --preset aloe-small --conversations 360 --rounds 10 --provider scripted --seed 4
 }
 
 [ -e sft.gguf ] || {
-    aloe train sft --base "$model" --data world "${numbers[@]}" --lr 5e-4 --max-steps 80 --out sft --json-log sft.jsonl
+    aloe train sft --base "$model" --data world "${numbers[@]}" --lr 5e-4 --max-steps 200 --out sft --json-log sft.jsonl
     aloe export --adapter sft --format gguf --out sft.gguf
 }
 [ -e dpo.gguf ] || {
-    aloe dataset --run world --format dpo --out pairs
-    head -n 320 pairs/data/train.jsonl >pairs-320.jsonl
-    head -n 48 pairs/data/validation.jsonl >held-out-48.jsonl
-    aloe train dpo --base "$model" --data pairs-320.jsonl --eval held-out-48.jsonl --adapter sft "${numbers[@]}" \
-        --lr 1e-4 --beta 0.9 --out dpo --json-log dpo.jsonl
+    aloe dataset --run world --preset aloe-small --format dpo --out pairs --seed 4
+    head -n 400 pairs/data/train.jsonl >pairs-400.jsonl
+    head -n 64 pairs/data/validation.jsonl >held-out-64.jsonl
+    aloe train dpo --base "$model" --data pairs-400.jsonl --eval held-out-64.jsonl --adapter sft "${numbers[@]}" \
+        --lr 5e-5 --beta 0.9 --max-steps 50 --out dpo --json-log dpo.jsonl
     aloe export --adapter dpo --format gguf --out dpo.gguf
 }
 
@@ -41,7 +42,7 @@ play() { # name, more...
     local name=$1
     shift
     aloe eval aloe --run "eval/$name" --personas world --candidate "local:$model" --user scripted --judge scripted \
-        --cases 20 --rounds 10 --restart-every 3 --seed 1 --set benchmark.reply_max_tokens=60 --set provider.threads=1 "$@"
+        --cases 20 --rounds 10 --restart-every 3 --seed 4 --set benchmark.reply_max_tokens=60 --set provider.threads=1 "$@"
 }
 mkdir -p eval
 play base
@@ -51,14 +52,14 @@ for adapter in sft dpo; do
     play "$adapter-memory" --adapter "$adapter.gguf" --memory
 done
 for name in base base-memory sft sft-memory dpo dpo-memory; do
-    aloe eval gain --run "eval/$name" --model "$model" --same-message --seed 1
+    aloe eval gain --run "eval/$name" --model "$model" --same-message --seed 4
 done
 aloe eval report base=eval/base base+memory=eval/base-memory sft=eval/sft sft+memory=eval/sft-memory dpo=eval/dpo \
-    dpo+memory=eval/dpo-memory --out report --seed 1
+    dpo+memory=eval/dpo-memory --out report --seed 4
 
 for adapter in sft dpo; do
-    aloe eval preference --data held-out-48.jsonl --model "$model" --adapter "$adapter.gguf" --seed 1
-    aloe eval perplexity --text "$text" --model "$model" --adapter "$adapter.gguf" --seed 1
+    aloe eval preference --data held-out-64.jsonl --model "$model" --adapter "$adapter.gguf" --seed 4
+    aloe eval perplexity --text "$text" --model "$model" --adapter "$adapter.gguf" --seed 4
 done
-sha256sum world/personas/personas.jsonl world/trees/trees.jsonl pairs-320.jsonl held-out-48.jsonl \
+sha256sum world/personas/personas.jsonl world/trees/trees.jsonl pairs-400.jsonl held-out-64.jsonl \
     sft/adapter_model.safetensors sft.gguf dpo/adapter_model.safetensors dpo.gguf eval/*/eval/transcripts.jsonl "$text"

@@ -3,6 +3,7 @@
 mod opening;
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use self::opening::Openings;
 use crate::preset::{DatasetNumbers, Ties};
@@ -50,7 +51,7 @@ fn sft(tree: &ConversationTree, openings: &Openings<'_>) -> Vec<SftExample> {
         if let Some(last) = loss_mask.last_mut() {
             *last = true;
         }
-        parted(tree, &tree.path_to(place), messages, loss_mask, openings)
+        parted(tree, &tree.path_to(place), &messages, &loss_mask, openings)
     }));
     found
 }
@@ -70,30 +71,27 @@ fn path_examples(
         let preferred = followed != Some(Branch::Rejected);
         loss_mask.extend([false, preferred && learned.insert(*place)]);
     }
-    parted(tree, &path, messages, loss_mask, openings)
+    parted(tree, &path, &messages, &loss_mask, openings)
 }
 
-/// One example, or two where the path goes on as a new conversation; none without a reply to learn.
+/// The conversations of a path: one, or two where the app is started again in between; none without a reply to learn.
 fn parted(
     tree: &ConversationTree,
     path: &[usize],
-    mut messages: Vec<ChatMessage>,
-    mut loss_mask: Vec<bool>,
+    messages: &[ChatMessage],
+    loss_mask: &[bool],
     openings: &Openings<'_>,
 ) -> Vec<SftExample> {
-    let launch = openings.launch(path);
-    let later = launch.map(|turn| (messages.split_off(2 * turn), loss_mask.split_off(2 * turn)));
-    let first = (openings.instructions(path, 0), (messages, loss_mask));
-    let later = launch.zip(later).map(|(turn, later)| (openings.instructions(path, turn), later));
-    let learned = |(_, (_, loss_mask)): &(_, (_, Vec<bool>))| loss_mask.contains(&true);
-    let opened = |(instructions, (mut messages, mut loss_mask)): (Option<ChatMessage>, (Vec<_>, Vec<_>))| {
-        if let Some(instructions) = instructions {
-            messages.insert(0, instructions);
-            loss_mask.insert(0, false);
-        }
-        example(tree, messages, loss_mask)
+    let launch = openings.launch(path).unwrap_or(path.len());
+    let conversation = |turns: Range<usize>| {
+        let mut said: Vec<_> = openings.instructions(path, turns.start).into_iter().collect();
+        let mut learned = vec![false; said.len()];
+        let here = 2 * turns.start..2 * turns.end;
+        said.extend_from_slice(&messages[here.clone()]);
+        learned.extend_from_slice(&loss_mask[here]);
+        learned.contains(&true).then(|| example(tree, said, learned))
     };
-    std::iter::once(first).chain(later).filter(learned).map(opened).collect()
+    [0..launch, launch..path.len()].into_iter().filter_map(conversation).collect()
 }
 
 fn example(tree: &ConversationTree, messages: Vec<ChatMessage>, loss_mask: Vec<bool>) -> SftExample {

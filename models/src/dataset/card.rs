@@ -100,11 +100,18 @@ impl Card<'_> {
             Some(path) => format!("- general conversations: BLAKE3 `{}`\n", hash_of_file(path)?),
             None => String::new(),
         };
+        let numbers = self.plan.numbers;
+        let instructions = match numbers.system.is_empty() {
+            true => "none".to_owned(),
+            false => format!("\"{}\"", numbers.system.trim()),
+        };
         Ok(format!(
             "## Origin\n\n| Role and model | Conversations |\n|---|---|\n{models}\n- seed: {}\n- ties: {}\n- \
-             conversations: BLAKE3 `{}`\n{mix}",
+             instructions: {instructions}\n- share of conversations that go on as new ones, with what memory keeps: \
+             {}\n- conversations: BLAKE3 `{}`\n{mix}",
             self.plan.seed,
-            format!("{:?}", self.plan.numbers.ties).to_lowercase(),
+            format!("{:?}", numbers.ties).to_lowercase(),
+            numbers.memory_share,
             self.trees_hash
         ))
     }

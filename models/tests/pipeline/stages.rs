@@ -98,3 +98,50 @@ fn general_conversations_are_mixed_in_at_the_ratio() {
     assert!((mixed - 0.5 * (train - mixed)).abs() <= 1.0, "{statistics}");
     run.aloe(&format!("dataset --format dpo --out {out} --mix {mix}")).failed_with("no rejected replies");
 }
+
+#[test]
+fn some_rejected_replies_suit_somebody_else_and_some_conversations_go_on_with_what_memory_keeps() {
+    let run = Run::new();
+    let personas = "personas --preset aloe-small --profiles 26 --personalities 18 --provider scripted --max-cosine 0.8 --seed 1";
+    run.aloe(personas).succeeded();
+    run.aloe("trees --preset aloe-small --conversations 12 --rounds 6 --provider scripted --seed 1").succeeded();
+    let personas = run.lines("personas/personas.jsonl");
+    let by_id = |id: &Value| personas.iter().find(|persona| persona["id"] == *id).expect("a persona of the run");
+    let trees = run.lines("trees/trees.jsonl");
+    let (mut turns, mut contrasts) = (0, 0);
+    for tree in &trees {
+        for node in tree["nodes"].as_array().expect("nodes") {
+            turns += 1;
+            let Some(other) = node.get("contrast").map(by_id) else { continue };
+            contrasts += 1;
+            assert_eq!(other["split"], tree["persona"]["split"]);
+            assert_ne!(other["personality_id"], tree["persona"]["personality_id"]);
+        }
+    }
+    assert!((turns / 4..=turns * 3 / 4).contains(&contrasts), "{contrasts} of {turns}");
+
+    let told = |id: &str| -> String {
+        let tree = trees.iter().find(|tree| format!("tree-{}", tree["id"]) == id).expect("the source");
+        tree["nodes"].as_array().into_iter().flatten().map(|node| format!("{}\n", node["user"]["text"])).collect()
+    };
+    for (format, messages) in [("sft", "messages"), ("dpo", "prompt")] {
+        let out = run.beside(format);
+        run.aloe(&format!("dataset --preset aloe-small --format {format} --out {out}")).succeeded();
+        let examples = lines_of(&std::path::Path::new(&out).join("data/train.jsonl"));
+        let mut remembering = 0;
+        for example in &examples {
+            let instructions = &example[messages][0];
+            assert_eq!(instructions["role"], "system", "{example}");
+            let text = instructions["content"].as_str().expect("text");
+            let quoted: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("- ")).collect();
+            remembering += usize::from(!quoted.is_empty());
+            let said = told(example["source"].as_str().expect("a source"));
+            for fact in quoted {
+                assert!(said.contains(fact.trim_matches('"')), "{fact} was not said: {said}");
+            }
+        }
+        assert!((examples.len() / 8..=examples.len() * 3 / 4).contains(&remembering), "{remembering} {}", examples.len());
+        let card = std::fs::read_to_string(std::path::Path::new(&out).join("README.md")).expect("a card");
+        assert!(card.contains("with what memory keeps: 0.5"), "{card}");
+    }
+}

@@ -98,7 +98,7 @@
     const hinted = (branch === "preferred") !== node.swapped;
     const answered = next ? next === branch : node.chosen === branch;
     return el("article", { class: `reply ${branch} ${answered ? "answered" : ""}` },
-      el("header", {}, el("b", {}, branch), el("span", { class: "chip" }, hinted ? "knew the person" : "did not"),
+      el("header", {}, el("b", {}, branch), el("span", { class: "chip" }, hinted ? "knew the person" : node.contrast ? "was for somebody else" : "did not"),
         answered && el("span", { class: "chip go" }, next ? "the user answers this" : "drawn")),
       el("p", { class: "text" }, node[branch].text),
       writerOf(tree, node[branch].writer) && el("footer", {}, `${writerOf(tree, node[branch].writer)}, seed ${node[branch].seed}`));
