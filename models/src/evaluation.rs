@@ -16,6 +16,7 @@ mod ranking;
 mod retrieval;
 mod score;
 mod side_by_side;
+mod specificity;
 mod statistics;
 mod table;
 
@@ -34,5 +35,6 @@ pub(crate) use ranking::Ranked;
 pub(crate) use retrieval::{Method, OwnerStore, read_owners};
 pub(crate) use score::{Report, pairs, report};
 pub(crate) use side_by_side::{SideBySide, System};
+pub(crate) use specificity::{SpecificityFigures, strangers};
 pub(crate) use statistics::{Comparison, Interval, bootstrap, compare};
 pub(crate) use table::{csv, markdown};

@@ -20,7 +20,6 @@ pub(crate) use journal::{CALLS, Spent, spent};
 pub(crate) use lanes::in_lanes;
 pub(crate) use ledger::{Estimate, Prices, Totals};
 pub(crate) use local::message as core_message;
-pub(crate) use scripted::sentences;
 pub(crate) use spec::{Openers, Roles};
 pub(crate) use task::{Role, Schema, Task};
 

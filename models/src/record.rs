@@ -6,6 +6,7 @@
 mod dialogue;
 mod example;
 mod persona;
+mod sentences;
 
 pub(crate) use dialogue::{
     Branch, ConversationTree, Induced, Node, Opinion, RejectedTree, Rejection, Revelation, TreeOrigin, Utterance,
@@ -13,3 +14,4 @@ pub(crate) use dialogue::{
 };
 pub(crate) use example::{ChatMessage, Example, PreferencePair, SftExample, Speaker};
 pub(crate) use persona::{Origin, Persona, PoolKind, PoolMember, Split};
+pub(crate) use sentences::sentences;

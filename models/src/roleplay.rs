@@ -7,8 +7,8 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::provider::{Answer, sentences};
-use crate::record::{ChatMessage, Induced, Persona, Speaker};
+use crate::provider::Answer;
+use crate::record::{ChatMessage, Induced, Persona, Speaker, sentences};
 
 /// Names that models put before a message.
 const LABELS: &[&str] = &["user", "you", "me", "assistant", "friend", "answer", "reply", "message", "next message"];

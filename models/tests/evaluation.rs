@@ -215,6 +215,16 @@ fn the_benchmark_is_played_kept_gone_on_with_and_compared() {
     assert!((four["report"]["average"]["value"].as_f64().expect("an average") - mean).abs() < 1e-9);
     assert_eq!(four["scripted"], true);
 
+    let judge = ["judge", "--run", &run, "--judge", "scripted", "--seed", "5", "--others"];
+    let specificity = &home.json(&[&judge[..], &["2", "--json"]].concat())[0]["specificity"];
+    let value = |name: &str| specificity[name]["value"].as_f64().expect("a figure");
+    assert_eq!(specificity["replies"], 12);
+    near(&four["report"]["average"]["value"], value("own"));
+    assert!((value("own") - value("others") - value("difference")).abs() < 1e-9, "{specificity}");
+    assert!(home.json(&[&judge[..], &["0", "--json"]].concat())[0].get("specificity").is_none());
+    let dry = &home.json(&[&judge[..], &["2", "--json", "--dry-run"]].concat())[0];
+    assert_eq!(dry["calls"], 36, "{dry}");
+
     let other = home.0.path().join("other").display().to_string();
     let again = benchmark(&other, &personas, "scripted");
     let compared = &home.json(&[&again[..], &["--base", &run, "--json"]].concat())[0];

@@ -13,7 +13,7 @@ cd "$folder"
 
 model=smollm2-135m-instruct
 aloe() { "$root/dev" aloe "$@"; }
-numbers=(--preset aloe-small --rank 16 --alpha 32 --max-tokens 2048 --seed 4 --threads 2 --resume
+numbers=(--preset aloe-small --rank 16 --alpha 32 --max-tokens 2048 --seed 4 --threads 1 --resume
     --set train.eval_every=40 --set train.checkpoint_every=20)
 
 # A world whose planted preferences are known: everybody in it speaks by rule, those who are measured too.

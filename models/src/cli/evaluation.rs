@@ -175,6 +175,10 @@ pub(crate) struct EvalJudgeArgs {
     /// Who scores the replies of `aloe eval aloe` a second time [default: only what is on record is compared]
     #[arg(long, value_name = "SPEC")]
     pub(crate) judge: Option<String>,
+    /// Let it also score each reply for so many people of another personality: what a reply is to them is not owed to
+    /// its person
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "judge")]
+    pub(crate) others: usize,
     /// What a model costs, in dollars a million tokens: MODEL=INPUT/OUTPUT; may be given several times
     #[arg(long, value_name = "MODEL=IN/OUT")]
     pub(crate) price: Vec<String>,

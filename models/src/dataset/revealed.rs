@@ -6,8 +6,7 @@
 
 use aloekit::memory::MemoryKind;
 
-use crate::provider::sentences;
-use crate::record::{ConversationTree, Induced};
+use crate::record::{ConversationTree, Induced, sentences};
 
 /// Least share of a fact's words that the sentence which states it has.
 const LEAST_SHARED: f64 = 0.6;

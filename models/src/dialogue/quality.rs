@@ -4,8 +4,7 @@ mod wording;
 
 use self::wording::{content_words, latin_share, likeness, longest_shared_run, word_count};
 use crate::preset::TreeNumbers;
-use crate::provider::sentences;
-use crate::record::{ConversationTree, Node, Rejection, Speaker};
+use crate::record::{ConversationTree, Node, Rejection, Speaker, sentences};
 
 /// Forms of speech by which a reply gives the hint away.
 const TELLTALES: &[&str] = &[

@@ -172,30 +172,46 @@ impl Benchmark<'_> {
     }
 }
 
-/// What the judge says of every reply when it is asked once more, turn by turn as the transcripts have them.
+/// What the judge says of every reply when it is asked once more, a list a case, as if the reply were for this person.
 ///
 /// # Errors
 /// What stops a judge altogether; an answer that is no score is [`Outcome::Unscored`].
-pub(crate) fn score_again(gateway: &Gateway, transcripts: &[Transcript], seed: u64) -> Result<Vec<Outcome>> {
+pub(crate) fn score_again<'a>(
+    gateway: &Gateway,
+    transcripts: &'a [Transcript],
+    person: &(dyn Fn(&'a Transcript) -> &'a Persona + Sync),
+    seed: u64,
+) -> Result<Vec<Vec<Outcome>>> {
     let outcomes: Vec<OnceLock<Vec<Outcome>>> = transcripts.iter().map(|_| OnceLock::new()).collect();
     let places: Vec<usize> = (0..transcripts.len()).collect();
     let unfinished = in_lanes(&places, gateway.lanes(), |place| {
-        let again = transcripts[*place].score_again(gateway, seed)?;
+        let case = &transcripts[*place];
+        let again = case.score_again(gateway, person(case), seed)?;
         outcomes[*place].set(again).map_err(|_| Error::internal("a case is scored by one thread"))
     })?;
     match unfinished {
-        0 => Ok(outcomes.into_iter().filter_map(OnceLock::into_inner).flatten().collect()),
+        0 => Ok(outcomes.into_iter().filter_map(OnceLock::into_inner).collect()),
         missing => Err(Error::Unfinished { missing, of: transcripts.len() }),
     }
 }
 
+impl Outcome {
+    /// The score, where there is one.
+    pub(crate) fn score(self) -> Option<u8> {
+        match self {
+            Self::Scored(score) => Some(score),
+            Self::Refused | Self::Unscored => None,
+        }
+    }
+}
+
 impl Transcript {
-    fn score_again(&self, gateway: &Gateway, seed: u64) -> Result<Vec<Outcome>> {
+    fn score_again(&self, gateway: &Gateway, person: &Persona, seed: u64) -> Result<Vec<Outcome>> {
         let mut draws = Draws::new(seed, "second pass", self.case as u64);
         let (mut history, mut outcomes) = (Vec::new(), Vec::new());
         for turn in &self.turns {
             history.push(ChatMessage::user(&turn.user));
-            outcomes.push(scored(gateway, &self.persona, &history, &turn.reply, draws.call_seed())?);
+            outcomes.push(scored(gateway, person, &history, &turn.reply, draws.call_seed())?);
             history.push(ChatMessage::assistant(&turn.reply));
         }
         Ok(outcomes)

@@ -64,10 +64,7 @@ fn level(cases: &[&Transcript], turn: usize) -> Option<f64> {
 }
 
 fn score_of(outcome: Outcome) -> Option<f64> {
-    match outcome {
-        Outcome::Scored(score) => Some(f64::from(score)),
-        Outcome::Refused | Outcome::Unscored => None,
-    }
+    outcome.score().map(f64::from)
 }
 
 impl Transcript {

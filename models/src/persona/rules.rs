@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::pronouns::{Pronoun, pronoun_of};
 use crate::preset::PersonaNumbers;
-use crate::provider::sentences;
-use crate::record::PoolKind;
+use crate::record::{PoolKind, sentences};
 
 /// Why a text is not taken.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

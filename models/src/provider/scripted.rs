@@ -15,9 +15,9 @@ use super::task::Task;
 use super::{Answer, Call, Provider, estimated_tokens};
 use crate::error::Result;
 use crate::random::Draws;
-use crate::record::{ChatMessage, Induced, Persona, PoolKind, Speaker};
+use crate::record::{ChatMessage, Induced, Persona, PoolKind, Speaker, sentences};
 
-pub(crate) use speech::{first_person, sentences};
+pub(crate) use speech::first_person;
 
 /// The rules.
 pub(super) struct Scripted(());

@@ -102,7 +102,8 @@ fn general_conversations_are_mixed_in_at_the_ratio() {
 #[test]
 fn some_rejected_replies_suit_somebody_else_and_some_conversations_go_on_with_what_memory_keeps() {
     let run = Run::new();
-    let personas = "personas --preset aloe-small --profiles 26 --personalities 18 --provider scripted --max-cosine 0.8 --seed 1";
+    let personas =
+        "personas --preset aloe-small --profiles 26 --personalities 18 --provider scripted --max-cosine 0.8 --seed 1";
     run.aloe(personas).succeeded();
     run.aloe("trees --preset aloe-small --conversations 12 --rounds 6 --provider scripted --seed 1").succeeded();
     let personas = run.lines("personas/personas.jsonl");
@@ -140,7 +141,11 @@ fn some_rejected_replies_suit_somebody_else_and_some_conversations_go_on_with_wh
                 assert!(said.contains(fact.trim_matches('"')), "{fact} was not said: {said}");
             }
         }
-        assert!((examples.len() / 8..=examples.len() * 3 / 4).contains(&remembering), "{remembering} {}", examples.len());
+        assert!(
+            (examples.len() / 8..=examples.len() * 3 / 4).contains(&remembering),
+            "{remembering} {}",
+            examples.len()
+        );
         let card = std::fs::read_to_string(std::path::Path::new(&out).join("README.md")).expect("a card");
         assert!(card.contains("with what memory keeps: 0.5"), "{card}");
     }

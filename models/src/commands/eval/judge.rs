@@ -1,7 +1,7 @@
 //! `aloe eval judge`: how far the judges of a run can be relied upon.
 //!
 //! The scoring judge is asked a second time with other seeds; the pairwise judge of trees has both orders on record;
-//! ratings by hand are in the run. Only the first asks anybody.
+//! ratings by hand are in the run. Only the first asks anybody, and where it is wanted of other people too.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,10 +11,12 @@ use super::shown;
 use crate::cli::{EvalJudgeArgs, StageArgs};
 use crate::commands::pipeline::Stage;
 use crate::error::{Error, Result};
-use crate::evaluation::{Agreement, FOLDER, Outcome, TRANSCRIPTS, Transcript, score_again};
+use crate::evaluation::{
+    Agreement, FOLDER, Interval, Outcome, SpecificityFigures, TRANSCRIPTS, Transcript, score_again, strangers,
+};
 use crate::output::Output;
 use crate::provider::{Drawing, Role, estimated_tokens};
-use crate::record::{Branch, Node, Opinion};
+use crate::record::{Branch, Node, Opinion, Persona};
 use crate::run_dir::{RunDir, read_lines};
 use crate::settings::Settings;
 use crate::view::{Choice, Conversations, Ratings};
@@ -29,12 +31,13 @@ pub(super) fn run(args: EvalJudgeArgs, settings: &Settings, output: Output) -> R
     let transcripts: Vec<Transcript> = read_lines(&dir.join(FOLDER).join(TRANSCRIPTS))?;
     let (orders, by_hand) = pairwise(&dir)?;
     let mut found: BTreeMap<&str, Agreement> = BTreeMap::new();
+    let mut specificity = None;
     if let Some(judge) = args.judge.clone().filter(|_| !transcripts.is_empty()) {
-        match second_pass(args, &judge, &transcripts, settings, output)? {
-            Some(pairs) => drop(found.insert("second pass", Agreement::of(&pairs, true, seed))),
-            None => return Ok(()),
-        }
+        let Some(second) = second_pass(args, &judge, &transcripts, settings, output)? else { return Ok(()) };
+        found.insert("second pass", Agreement::of(&second.pairs(&transcripts), true, seed));
+        specificity = Some(SpecificityFigures::of(&second.own, &second.others, seed));
     }
+    let specificity = specificity.filter(|figures| figures.replies > 0);
     if !orders.is_empty() {
         found.insert("both orders", Agreement::of(&orders, false, seed));
     }
@@ -46,13 +49,19 @@ pub(super) fn run(args: EvalJudgeArgs, settings: &Settings, output: Output) -> R
         let hint = "--judge SPEC scores the replies of `aloe eval aloe` again; `aloe view` takes ratings by hand";
         return Err(Error::StageEmpty { stage: "eval judge", reason, hint });
     }
-    tell(&found, json, output)
+    tell(&found, specificity.as_ref(), json, output)
 }
 
-fn tell(found: &BTreeMap<&str, Agreement>, json: bool, output: Output) -> Result<()> {
+fn tell(
+    found: &BTreeMap<&str, Agreement>,
+    specificity: Option<&SpecificityFigures>,
+    json: bool,
+    output: Output,
+) -> Result<()> {
     if json {
         let named = found.iter().map(|(name, agreement)| (name.replace(' ', "_"), json!(agreement)));
-        return output.json(&Value::Object(named.collect::<Map<_, _>>()));
+        let specificity = specificity.map(|figures| ("specificity".to_owned(), json!(figures)));
+        return output.json(&Value::Object(named.chain(specificity).collect::<Map<_, _>>()));
     }
     output.data("what\tpairs\tagreement\tkappa\t95% from\tto\tweighted kappa");
     for (name, one) in found {
@@ -67,18 +76,47 @@ fn tell(found: &BTreeMap<&str, Agreement>, json: bool, output: Output) -> Result
             shown(weighted),
         ));
     }
+    if let Some(figures) = specificity {
+        output.data("what\treplies\town person\tothers\tdifference\t95% from\tto");
+        let value = |figure: Option<Interval>| shown(figure.map(|figure| figure.value));
+        output.data(&format!(
+            "specificity\t{}\t{}\t{}\t{}\t{}\t{}",
+            figures.replies,
+            value(figures.own),
+            value(figures.others),
+            value(figures.difference),
+            shown(figures.difference.map(|figure| figure.low)),
+            shown(figures.difference.map(|figure| figure.high)),
+        ));
+    }
     Ok(())
 }
 
-/// First and second score of the replies that have both; nothing for a dry run.
+/// What the judge says when it is asked again: a list a case, an outcome a turn.
+struct SecondPass {
+    own: Vec<Vec<Outcome>>,
+    /// The same for each of the other people.
+    others: Vec<Vec<Vec<Outcome>>>,
+}
+
+impl SecondPass {
+    /// First and second score of the replies that have both.
+    fn pairs(&self, transcripts: &[Transcript]) -> Pairs {
+        let first = transcripts.iter().flat_map(|one| &one.turns).map(|turn| turn.outcome.score());
+        let again = self.own.iter().flatten().map(|outcome| outcome.score());
+        first.zip(again).filter_map(|(one, other)| one.zip(other)).collect()
+    }
+}
+
+/// Asks the judge again, for each reply's own person and for others; nothing for a dry run.
 fn second_pass(
     args: EvalJudgeArgs,
     judge: &str,
     transcripts: &[Transcript],
     settings: &Settings,
     output: Output,
-) -> Result<Option<Vec<(u8, u8)>>> {
-    let EvalJudgeArgs { run, numbers, price, .. } = args;
+) -> Result<Option<SecondPass>> {
+    let EvalJudgeArgs { run, numbers, price, others, .. } = args;
     let stage_args = StageArgs { run, numbers, provider: None, role: vec![format!("judge={judge}")], price };
     let stage = Stage::new(&stage_args, &[Role::Judge], settings, output)?;
     let drawing = Drawing {
@@ -86,8 +124,9 @@ fn second_pass(
         max_tokens: stage.preset.benchmark.judge_max_tokens,
     };
     if stage_args.run.dry_run {
-        let calls = transcripts.iter().map(|one| one.turns.len() as u64).sum();
-        let tokens = transcripts.iter().map(estimated_prompts).sum();
+        let times = 1 + others as u64;
+        let calls = times * transcripts.iter().map(|one| one.turns.len() as u64).sum::<u64>();
+        let tokens = times * transcripts.iter().map(estimated_prompts).sum::<u64>();
         let answers = calls * u64::from(drawing.max_tokens) / 2;
         let estimate = stage.roles.estimate(Role::Judge, calls, tokens, answers, &stage.prices);
         stage.tell_estimate(&[estimate])?;
@@ -95,13 +134,17 @@ fn second_pass(
     }
     let run = RunDir::open(&stage_args.run.dir)?;
     let gateway = stage.gateway(&run, |_| drawing)?;
-    let again = score_again(&gateway, transcripts, stage_args.numbers.seed)?;
-    let score = |outcome: Outcome| match outcome {
-        Outcome::Scored(score) => Some(score),
-        Outcome::Refused | Outcome::Unscored => None,
-    };
-    let first = transcripts.iter().flat_map(|one| &one.turns).map(|turn| score(turn.outcome));
-    Ok(Some(first.zip(again).filter_map(|(one, other)| one.zip(score(other))).collect()))
+    let seed = stage_args.numbers.seed;
+    let own = score_again(&gateway, transcripts, &|case| &case.persona, seed)?;
+    let people = strangers(transcripts, others, seed);
+    let mut strange = Vec::with_capacity(others);
+    // Everybody has the same number of others, or there are too few people for it.
+    for at in 0..people.iter().map(Vec::len).min().unwrap_or(0) {
+        let of: HashMap<usize, &Persona> =
+            transcripts.iter().zip(&people).map(|(case, people)| (case.case, people[at])).collect();
+        strange.push(score_again(&gateway, transcripts, &|case| of[&case.case], seed)?);
+    }
+    Ok(Some(SecondPass { own, others: strange }))
 }
 
 fn estimated_prompts(transcript: &Transcript) -> u64 {

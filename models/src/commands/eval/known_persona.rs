@@ -12,8 +12,7 @@ use crate::dialogue::{FOLDER, TREES};
 use crate::error::{Error, Result};
 use crate::evaluation::{Interval, KnownPersona, PersonaFigures};
 use crate::output::Output;
-use crate::provider::sentences;
-use crate::record::ConversationTree;
+use crate::record::{ConversationTree, sentences};
 use crate::run_dir::read_lines;
 
 pub(super) fn of_trees(

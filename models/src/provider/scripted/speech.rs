@@ -6,23 +6,6 @@ const NOT_OWNED: &[&str] = &[
     "with",
 ];
 
-/// The sentences of a text, each with its end.
-pub(crate) fn sentences(text: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut start = 0;
-    let bytes = text.as_bytes();
-    for (at, byte) in bytes.iter().enumerate() {
-        let ends = matches!(byte, b'.' | b'!' | b'?') && bytes.get(at + 1).is_none_or(u8::is_ascii_whitespace);
-        if ends {
-            found.push(text[start..=at].trim().to_owned());
-            start = at + 1;
-        }
-    }
-    found.push(text[start..].trim().to_owned());
-    found.retain(|sentence| sentence.chars().any(char::is_alphanumeric));
-    found
-}
-
 /// A sentence about somebody as they would say it; one without a subject is put into the mouths of others.
 pub(crate) fn first_person(sentence: &str, profile: &[String]) -> String {
     let name = profile.first().map(|first| name_of(first)).unwrap_or_default();
@@ -118,6 +101,7 @@ fn verb_of_i(verb: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::sentences;
 
     #[test]
     fn a_profile_is_told_in_the_first_person() {
@@ -130,10 +114,5 @@ mod tests {
     fn a_sentence_without_a_subject_is_what_others_say() {
         let told = first_person("Plans every trip twice.", &[]);
         assert_eq!(told, "People who know me would say: plans every trip twice.");
-    }
-
-    #[test]
-    fn numbers_with_a_point_do_not_end_a_sentence() {
-        assert_eq!(sentences("She ran 3.5 km. Then tea! Why?"), ["She ran 3.5 km.", "Then tea!", "Why?"]);
     }
 }
