@@ -52,13 +52,12 @@ for adapter in sft dpo; do
     play "$adapter-memory" --adapter "$adapter.gguf" --memory
 done
 for name in base base-memory sft sft-memory dpo dpo-memory; do
-    aloe eval gain --run "eval/$name" --model "$model" --same-message --seed 4
+    aloe eval judge --run "eval/$name" --judge scripted --others 8 --seed 4
 done
 aloe eval report base=eval/base base+memory=eval/base-memory sft=eval/sft sft+memory=eval/sft-memory dpo=eval/dpo \
     dpo+memory=eval/dpo-memory --out report --seed 4
 
 for adapter in sft dpo; do
-    aloe eval preference --data held-out-64.jsonl --model "$model" --adapter "$adapter.gguf" --seed 4
     aloe eval perplexity --text "$text" --model "$model" --adapter "$adapter.gguf" --seed 4
 done
 sha256sum world/personas/personas.jsonl world/trees/trees.jsonl pairs-400.jsonl held-out-64.jsonl \
