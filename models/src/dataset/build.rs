@@ -30,8 +30,8 @@ impl Form {
 pub(crate) fn examples(tree: &ConversationTree, form: Form, numbers: &DatasetNumbers, seed: u64) -> Vec<Example> {
     let openings = Openings { tree, numbers, seed };
     match form {
-        Form::Sft => sft(tree, &openings).into_iter().map(Example::Sft).collect(),
-        Form::Preference => pairs(tree, &openings).into_iter().map(Example::Preference).collect(),
+        Form::Sft => sft(&openings).into_iter().map(Example::Sft).collect(),
+        Form::Preference => pairs(&openings).into_iter().map(Example::Preference).collect(),
     }
 }
 
@@ -39,52 +39,35 @@ pub(crate) fn examples(tree: &ConversationTree, form: Form, numbers: &DatasetNum
 ///
 /// A path holds what the user answered. Where that was a rejected reply it stays in the history without loss, and the
 /// preferred one is an example of its own with the same history.
-fn sft(tree: &ConversationTree, openings: &Openings<'_>) -> Vec<SftExample> {
+fn sft(openings: &Openings<'_>) -> Vec<SftExample> {
+    let tree = openings.tree;
     let mut learned = HashSet::new();
     let mut found: Vec<_> =
-        tree.leaves().into_iter().flat_map(|leaf| path_examples(tree, leaf, &mut learned, openings)).collect();
+        tree.leaves().into_iter().flat_map(|leaf| path_examples(openings, leaf, &mut learned)).collect();
     let left: Vec<_> = (0..tree.nodes.len()).filter(|place| !learned.contains(place)).collect();
-    found.extend(left.into_iter().flat_map(|place| {
-        let mut messages = tree.history(place);
-        messages.push(ChatMessage::assistant(tree.nodes[place].reply(Branch::Preferred)));
-        let mut loss_mask = vec![false; messages.len()];
-        if let Some(last) = loss_mask.last_mut() {
-            *last = true;
-        }
-        parted(tree, &tree.path_to(place), &messages, &loss_mask, openings)
-    }));
+    found.extend(left.into_iter().flat_map(|place| parted(openings, place, |at| at == place)));
     found
 }
 
-fn path_examples(
-    tree: &ConversationTree,
-    leaf: usize,
-    learned: &mut HashSet<usize>,
-    openings: &Openings<'_>,
-) -> Vec<SftExample> {
-    let mut messages = tree.history(leaf);
-    messages.push(ChatMessage::assistant(tree.nodes[leaf].reply(Branch::Preferred)));
-    let path = tree.path_to(leaf);
-    let mut loss_mask = Vec::with_capacity(messages.len());
-    for (at, place) in path.iter().enumerate() {
-        let followed = path.get(at + 1).and_then(|next| tree.nodes[*next].parent).map(|(_, branch)| branch);
-        let preferred = followed != Some(Branch::Rejected);
-        loss_mask.extend([false, preferred && learned.insert(*place)]);
-    }
-    parted(tree, &path, &messages, &loss_mask, openings)
+fn path_examples(openings: &Openings<'_>, leaf: usize, learned: &mut HashSet<usize>) -> Vec<SftExample> {
+    let nodes = &openings.tree.nodes;
+    let path = openings.tree.path_to(leaf);
+    let rejected = |next: &usize| matches!(nodes[*next].parent, Some((_, Branch::Rejected)));
+    let left: HashSet<usize> = path.windows(2).filter(|pair| rejected(&pair[1])).map(|pair| pair[0]).collect();
+    parted(openings, leaf, |place| !left.contains(&place) && learned.insert(place))
 }
 
-/// The conversations of a path: one, or two where the app is started again in between; none without a reply to learn.
-fn parted(
-    tree: &ConversationTree,
-    path: &[usize],
-    messages: &[ChatMessage],
-    loss_mask: &[bool],
-    openings: &Openings<'_>,
-) -> Vec<SftExample> {
-    let launch = openings.launch(path).unwrap_or(path.len());
+/// The conversations of the path to a node, with loss on the replies of the turns that are `learned`: one, or two where the
+/// app is started again in between; none without a reply to learn.
+fn parted(openings: &Openings<'_>, place: usize, mut learned: impl FnMut(usize) -> bool) -> Vec<SftExample> {
+    let tree = openings.tree;
+    let mut messages = tree.history(place);
+    messages.push(ChatMessage::assistant(tree.nodes[place].reply(Branch::Preferred)));
+    let path = tree.path_to(place);
+    let loss_mask: Vec<bool> = path.iter().flat_map(|at| [false, learned(*at)]).collect();
+    let launch = openings.launch(&path).unwrap_or(path.len());
     let conversation = |turns: Range<usize>| {
-        let mut said: Vec<_> = openings.instructions(path, turns.start).into_iter().collect();
+        let mut said: Vec<_> = openings.instructions(&path, turns.start).into_iter().collect();
         let mut learned = vec![false; said.len()];
         let here = 2 * turns.start..2 * turns.end;
         said.extend_from_slice(&messages[here.clone()]);
@@ -99,7 +82,8 @@ fn example(tree: &ConversationTree, messages: Vec<ChatMessage>, loss_mask: Vec<b
     SftExample { messages, loss_mask, source: source(tree), scripted: tree.scripted }
 }
 
-fn pairs(tree: &ConversationTree, openings: &Openings<'_>) -> Vec<PreferencePair> {
+fn pairs(openings: &Openings<'_>) -> Vec<PreferencePair> {
+    let tree = openings.tree;
     let mut found = Vec::new();
     for (place, node) in tree.nodes.iter().enumerate() {
         let tie = node.verdict.as_ref().is_some_and(Verdict::is_tie);

@@ -172,21 +172,21 @@ impl Benchmark<'_> {
     }
 }
 
-/// What the judge says of every reply when it is asked once more, a list a case, as if the reply were for this person.
+/// What the judge says of every reply when it is asked once more, a list a case, as if the case's replies were for the
+/// person at its place in `people`.
 ///
 /// # Errors
 /// What stops a judge altogether; an answer that is no score is [`Outcome::Unscored`].
-pub(crate) fn score_again<'a>(
+pub(crate) fn score_again(
     gateway: &Gateway,
-    transcripts: &'a [Transcript],
-    person: &(dyn Fn(&'a Transcript) -> &'a Persona + Sync),
+    transcripts: &[Transcript],
+    people: &[&Persona],
     seed: u64,
 ) -> Result<Vec<Vec<Outcome>>> {
     let outcomes: Vec<OnceLock<Vec<Outcome>>> = transcripts.iter().map(|_| OnceLock::new()).collect();
     let places: Vec<usize> = (0..transcripts.len()).collect();
     let unfinished = in_lanes(&places, gateway.lanes(), |place| {
-        let case = &transcripts[*place];
-        let again = case.score_again(gateway, person(case), seed)?;
+        let again = transcripts[*place].score_again(gateway, people[*place], seed)?;
         outcomes[*place].set(again).map_err(|_| Error::internal("a case is scored by one thread"))
     })?;
     match unfinished {

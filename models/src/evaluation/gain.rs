@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::benchmark::Transcript;
-use super::statistics::{Interval, bootstrap};
+use super::statistics::{Interval, bootstrap, mean_over_cases};
 use crate::random::Draws;
 use crate::record::ChatMessage;
 use crate::roleplay::RESPONDER;
@@ -155,7 +155,7 @@ impl GainFigures {
             cases.entry(*case).or_default().push(gains);
         }
         let cases: Vec<Vec<(usize, f64, f64)>> = cases.into_values().collect();
-        let figure = |of: &dyn Fn(&(usize, f64, f64)) -> f64| bootstrap(&cases, seed, |drawn| mean_of(drawn, of));
+        let figure = |of: &dyn Fn(&(usize, f64, f64)) -> f64| mean_over_cases(&cases, seed, of);
         let turns: Vec<usize> = cases.iter().flatten().map(|(turn, ..)| *turn).collect();
         let first = turns.iter().copied().min().unwrap_or(0);
         let last = turns.iter().copied().max().map_or(first, |last| last + 1);
@@ -173,11 +173,6 @@ impl GainFigures {
             first_turn: first + 1,
         }
     }
-}
-
-fn mean_of(cases: &[&Vec<(usize, f64, f64)>], of: &dyn Fn(&(usize, f64, f64)) -> f64) -> Option<f64> {
-    let count = cases.iter().map(|case| case.len()).sum::<usize>();
-    (count > 0).then(|| cases.iter().flat_map(|case| case.iter()).map(of).sum::<f64>() / count as f64)
 }
 
 #[cfg(test)]

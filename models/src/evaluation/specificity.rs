@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use super::benchmark::{Outcome, Transcript};
-use super::statistics::{Interval, bootstrap};
+use super::statistics::{Interval, mean_over_cases};
 use crate::random::Draws;
 use crate::record::Persona;
 
@@ -34,12 +34,7 @@ impl SpecificityFigures {
             turns.iter().enumerate().filter_map(|(turn, own)| of_turn(case, turn, *own)).collect()
         };
         let cases: Vec<Vec<(f64, f64)>> = own.iter().enumerate().map(of_case).collect();
-        let mean = |of: fn(&(f64, f64)) -> f64| {
-            bootstrap(&cases, seed, |drawn| {
-                let all: Vec<f64> = drawn.iter().flat_map(|case| case.iter()).map(of).collect();
-                (!all.is_empty()).then(|| all.iter().sum::<f64>() / all.len() as f64)
-            })
-        };
+        let mean = |of: fn(&(f64, f64)) -> f64| mean_over_cases(&cases, seed, of);
         Self {
             replies: cases.iter().map(Vec::len).sum(),
             own: mean(|(own, _)| *own),

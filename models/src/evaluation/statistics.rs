@@ -27,6 +27,14 @@ pub(crate) fn bootstrap<T>(cases: &[T], seed: u64, figure: impl Fn(&[&T]) -> Opt
     Some(Interval { value, low: at(0.025).unwrap_or(value), high: at(0.975).unwrap_or(value) })
 }
 
+/// The mean of a figure over what all cases hold, with its interval over cases.
+pub(crate) fn mean_over_cases<T>(cases: &[Vec<T>], seed: u64, of: impl Fn(&T) -> f64) -> Option<Interval> {
+    bootstrap(cases, seed, |drawn| {
+        let count = drawn.iter().map(|case| case.len()).sum::<usize>();
+        (count > 0).then(|| drawn.iter().flat_map(|case| case.iter()).map(&of).sum::<f64>() / count as f64)
+    })
+}
+
 /// Two systems on the same cases.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct Comparison {

@@ -135,16 +135,13 @@ fn second_pass(
     let run = RunDir::open(&stage_args.run.dir)?;
     let gateway = stage.gateway(&run, |_| drawing)?;
     let seed = stage_args.numbers.seed;
-    let own = score_again(&gateway, transcripts, &|case| &case.persona, seed)?;
-    let people = strangers(transcripts, others, seed);
-    let mut strange = Vec::with_capacity(others);
+    let scores = |people: Vec<&Persona>| score_again(&gateway, transcripts, &people, seed);
+    let own = scores(transcripts.iter().map(|case| &case.persona).collect())?;
+    let strangers = strangers(transcripts, others, seed);
     // Everybody has the same number of others, or there are too few people for it.
-    for at in 0..people.iter().map(Vec::len).min().unwrap_or(0) {
-        let of: HashMap<usize, &Persona> =
-            transcripts.iter().zip(&people).map(|(case, people)| (case.case, people[at])).collect();
-        strange.push(score_again(&gateway, transcripts, &|case| of[&case.case], seed)?);
-    }
-    Ok(Some(SecondPass { own, others: strange }))
+    let least = strangers.iter().map(Vec::len).min().unwrap_or(0);
+    let others = (0..least).map(|at| scores(strangers.iter().map(|people| people[at]).collect()));
+    Ok(Some(SecondPass { own, others: others.collect::<Result<_>>()? }))
 }
 
 fn estimated_prompts(transcript: &Transcript) -> u64 {

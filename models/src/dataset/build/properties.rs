@@ -138,7 +138,7 @@ proptest! {
     fn each_pair_stands_on_the_path_that_the_user_answered(tree in trees(), drop in any::<bool>()) {
         prop_assert!(tree.is_sound());
         let numbers = numbers(if drop { Ties::Drop } else { Ties::Keep }, 0.0);
-        for pair in pairs(&tree, &openings(&tree, &numbers)) {
+        for pair in pairs(&openings(&tree, &numbers)) {
             let last = &pair.prompt.last().expect("a message").content;
             let place: usize = last.trim_start_matches("user-").parse().expect("a user message ends the prompt");
             let prompt: Vec<_> = pair.prompt.iter().map(|message| message.content.clone()).collect();
@@ -156,7 +156,7 @@ proptest! {
     fn each_preferred_reply_is_learned_once_and_nothing_else_is(tree in trees()) {
         let mut learned: Vec<String> = Vec::new();
         let numbers = numbers(Ties::Keep, 0.0);
-        for example in sft(&tree, &openings(&tree, &numbers)) {
+        for example in sft(&openings(&tree, &numbers)) {
             prop_assert_eq!(example.messages.len(), example.loss_mask.len());
             prop_assert!(alternate(&example.messages) && example.messages.len() % 2 == 0);
             let mut users = example.messages.iter().filter(|message| message.role == Speaker::User);
@@ -183,7 +183,7 @@ proptest! {
         let numbers = DatasetNumbers { system: "Be kind.".into(), ..numbers(Ties::Keep, 1.0) };
         let openings = Openings { seed, ..openings(&told, &numbers) };
         let mut learned: Vec<String> = Vec::new();
-        for example in sft(&told, &openings) {
+        for example in sft(&openings) {
             let (instructions, said) = example.messages.split_first().expect("messages");
             prop_assert_eq!(example.messages.len(), example.loss_mask.len());
             prop_assert_eq!(instructions.role, Speaker::System);
