@@ -224,6 +224,7 @@ fn the_benchmark_is_played_kept_gone_on_with_and_compared() {
     assert!(home.json(&[&judge[..], &["0", "--json"]].concat())[0].get("specificity").is_none());
     let dry = &home.json(&[&judge[..], &["2", "--json", "--dry-run"]].concat())[0];
     assert_eq!(dry["calls"], 36, "{dry}");
+    home.refused(&[&judge[..], &["9"]].concat(), "fewer --others");
 
     let other = home.0.path().join("other").display().to_string();
     let again = benchmark(&other, &personas, "scripted");

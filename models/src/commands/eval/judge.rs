@@ -117,6 +117,13 @@ fn second_pass(
     output: Output,
 ) -> Result<Option<SecondPass>> {
     let EvalJudgeArgs { run, numbers, price, others, .. } = args;
+    let strangers = strangers(transcripts, others, numbers.seed);
+    let fewest = strangers.iter().map(Vec::len).min().unwrap_or(0);
+    if fewest < others {
+        let reason = format!("a case of the run has {fewest} people of other personalities beside it, not {others}");
+        let hint = "ask for fewer --others, or play more cases: `aloe eval aloe --cases N`";
+        return Err(Error::StageEmpty { stage: "eval judge", reason, hint });
+    }
     let stage_args = StageArgs { run, numbers, provider: None, role: vec![format!("judge={judge}")], price };
     let stage = Stage::new(&stage_args, &[Role::Judge], settings, output)?;
     let drawing = Drawing {
@@ -137,10 +144,7 @@ fn second_pass(
     let seed = stage_args.numbers.seed;
     let scores = |people: Vec<&Persona>| score_again(&gateway, transcripts, &people, seed);
     let own = scores(transcripts.iter().map(|case| &case.persona).collect())?;
-    let strangers = strangers(transcripts, others, seed);
-    // Everybody has the same number of others, or there are too few people for it.
-    let least = strangers.iter().map(Vec::len).min().unwrap_or(0);
-    let others = (0..least).map(|at| scores(strangers.iter().map(|people| people[at]).collect()));
+    let others = (0..others).map(|at| scores(strangers.iter().map(|people| people[at]).collect()));
     Ok(Some(SecondPass { own, others: others.collect::<Result<_>>()? }))
 }
 
