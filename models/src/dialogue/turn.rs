@@ -17,7 +17,7 @@ pub(super) struct Turn<'a> {
     pub(super) gateway: &'a Gateway,
     pub(super) numbers: &'a TreeNumbers,
     pub(super) persona: &'a Persona,
-    /// Whose taste the rejected reply is to suit; nobody's in the paper.
+    /// Whose taste the rejected reply is to suit, in this person's life; nobody's in the paper.
     pub(super) contrast: Option<&'a Persona>,
     pub(super) draws: Draws,
 }
@@ -40,7 +40,7 @@ impl Turn<'_> {
         let induced = self.induce(&history)?;
         let hinted = Task::Reply { history: &history, hint: Some(&induced) };
         let preferred = self.text(Role::Preferred, hinted, roleplay::reply(&history, Some(&induced)))?;
-        let other = self.contrast.map(taste);
+        let other = self.contrast.map(|other| in_life_of(&induced, other));
         let bare = Task::Reply { history: &history, hint: other.as_ref() };
         let rejected = self.text(Role::Rejected, bare, roleplay::reply(&history, other.as_ref()))?;
         let verdict =
@@ -96,9 +96,9 @@ impl Turn<'_> {
     }
 }
 
-/// How somebody likes to be answered, and nothing of their life: a reply of theirs still belongs to the conversation.
-fn taste(persona: &Persona) -> Induced {
-    Induced { profile: None, personality: Some(persona.personality.clone()), writer: None, seed: 0 }
+/// What is known of the person's life, with somebody else's taste: then nothing but taste tells the two replies apart.
+fn in_life_of(known: &Induced, other: &Persona) -> Induced {
+    Induced { profile: known.profile.clone(), personality: Some(other.personality.clone()), writer: None, seed: 0 }
 }
 
 /// A tree's writers stand in the order of the roles.

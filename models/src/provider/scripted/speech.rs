@@ -6,16 +6,34 @@ const NOT_OWNED: &[&str] = &[
     "with",
 ];
 
-/// A sentence about somebody as they would say it; one without a subject is put into the mouths of others.
+/// Words that end as a verb does and are none.
+const NO_VERBS: &[&str] = &["always", "his", "its", "others", "perhaps", "sometimes", "this"];
+
+/// Words that follow a noun sooner than a verb.
+const AFTER_NOUNS: &[&str] =
+    &["and", "are", "at", "by", "for", "from", "in", "of", "on", "or", "that", "were", "who", "with"];
+
+/// Words with which a sentence begins that is true of somebody without naming them.
+const OPEN: &[&str] = &["A", "An", "Every", "Most", "The", "There"];
+
+/// A sentence about somebody as they would say it. One that begins with its verb is theirs too; one without any is put into
+/// the mouths of others.
 pub(crate) fn first_person(sentence: &str, profile: &[String]) -> String {
     let name = profile.first().map(|first| name_of(first)).unwrap_or_default();
-    let words: Vec<&str> = sentence.split_whitespace().collect();
-    let starts_with_subject = words.first().is_some_and(|word| is_subject(word, &name) || is_owner(word));
-    if !starts_with_subject {
-        let mut letters = sentence.chars();
-        let first: String = letters.next().map(|c| c.to_lowercase().collect()).unwrap_or_default();
-        return format!("People who know me would say: {first}{}", letters.as_str());
+    let mut words: Vec<&str> = sentence.split_whitespace().collect();
+    let first = words.first().copied().unwrap_or_default();
+    let (subject, small) = (is_subject(first, &name), first.to_lowercase());
+    if !subject && !is_owner(first) {
+        if OPEN.contains(&first) {
+            return sentence.to_owned();
+        }
+        let rest = sentence.trim_start().strip_prefix(first).unwrap_or_default();
+        if !is_verb(&small) {
+            return format!("People who know me would say: {small}{rest}");
+        }
+        words.splice(..1, ["They", &small]);
     }
+    let begins_with_verb = words.first() == Some(&"They") && first != "They";
     let mut said: Vec<String> = Vec::new();
     let mut at = 0;
     while let Some(word) = words.get(at) {
@@ -30,6 +48,8 @@ pub(crate) fn first_person(sentence: &str, profile: &[String]) -> String {
                 said.push(verb_of_i(verb));
                 at += 1;
             }
+        } else if begins_with_verb && said.last().is_some_and(|before| before == "and") && goes_on(&words[at..]) {
+            said.push(verb_of_i(word));
         } else {
             said.push(possessive(word, words.get(at + 1).copied(), at == 0));
         }
@@ -51,6 +71,17 @@ fn is_subject(word: &str, name: &[String]) -> bool {
 
 fn is_owner(word: &str) -> bool {
     matches!(word, "His" | "Her" | "Their")
+}
+
+/// Whether a word, in small letters, looks like a verb in the third person.
+fn is_verb(word: &str) -> bool {
+    let ends = word.ends_with('s') && !word.ends_with("ss") && word.chars().all(|c| c.is_ascii_lowercase());
+    word == "cannot" || (ends && !NO_VERBS.contains(&word))
+}
+
+/// Whether words after an `and` go on with what the person does: "and wants few words", not "and plans for a year".
+fn goes_on(words: &[&str]) -> bool {
+    words.first().is_some_and(|word| is_verb(word)) && words.get(1).is_some_and(|next| !AFTER_NOUNS.contains(next))
 }
 
 fn possessive(word: &str, next: Option<&str>, at_start: bool) -> String {
@@ -84,8 +115,7 @@ fn verb_of_i(verb: &str) -> String {
         return irregular.to_owned();
     }
     let stem = |cut: usize, add: &str| format!("{}{add}", &verb[..verb.len() - cut]);
-    if !verb.is_ascii() || verb.len() < 4 || verb.ends_with("ss") || matches!(verb, "always" | "sometimes" | "perhaps")
-    {
+    if !verb.is_ascii() || verb.len() < 4 || verb.ends_with("ss") || NO_VERBS.contains(&verb) {
         verb.to_owned()
     } else if verb.ends_with("ies") && verb.len() > 4 {
         stem(3, "y")
@@ -111,8 +141,22 @@ mod tests {
     }
 
     #[test]
-    fn a_sentence_without_a_subject_is_what_others_say() {
-        let told = first_person("Plans every trip twice.", &[]);
-        assert_eq!(told, "People who know me would say: plans every trip twice.");
+    fn a_sentence_that_begins_with_its_verb_is_theirs() {
+        let told = |sentence| first_person(sentence, &[]);
+        assert_eq!(told("Plans every trip twice."), "I plan every trip twice.");
+        assert_eq!(told("Is blunt and wants few words from others."), "I am blunt and want few words from others.");
+        assert_eq!(told("Is methodical and loves lists and plans."), "I am methodical and love lists and plans.");
+        assert_eq!(told("Cannot stand being late."), "I cannot stand being late.");
+        assert_eq!(
+            told("Trusts her gut and loves dogs and cats with long hair."),
+            "I trust my gut and love dogs and cats with long hair."
+        );
+    }
+
+    #[test]
+    fn a_sentence_without_subject_or_verb_is_what_others_say() {
+        let told = first_person("Always calm and kind.", &[]);
+        assert_eq!(told, "People who know me would say: always calm and kind.");
+        assert_eq!(first_person("Most weekends belong to chess.", &[]), "Most weekends belong to chess.");
     }
 }
