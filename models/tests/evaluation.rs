@@ -1,9 +1,12 @@
 //! `aloe eval` as programs drive it: series, retrieval against gold, induction against labels, multiple choice.
 
+mod skipped;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
+use skipped::skipped;
 
 struct Home(tempfile::TempDir);
 
@@ -104,16 +107,18 @@ fn our_own_sets_are_read_as_they_are() {
     assert!(figures["recall"].as_f64().is_some_and(|recall| recall > 0.5), "{figures}");
 }
 
-fn model() -> Option<PathBuf> {
-    std::env::var_os("ALOE_TEST_MODEL").map(PathBuf::from)
+/// Nothing, said aloud, where there is no model to test with.
+fn model(test: &str) -> Option<PathBuf> {
+    let model = std::env::var_os("ALOE_TEST_MODEL").map(PathBuf::from);
+    if model.is_none() {
+        skipped(test, "ALOE_TEST_MODEL is not set");
+    }
+    model
 }
 
 #[test]
 fn the_likelier_option_is_chosen_whatever_its_place() {
-    let Some(model) = model() else {
-        println!("SKIPPED the_likelier_option_is_chosen_whatever_its_place: ALOE_TEST_MODEL is not set");
-        return;
-    };
+    let Some(model) = model("the_likelier_option_is_chosen_whatever_its_place") else { return };
     let (home, model) = (Home::new(), model.display().to_string());
     let ask = |question: &str, options: &str, answer: usize| {
         format!(
@@ -254,10 +259,7 @@ fn the_benchmark_is_played_kept_gone_on_with_and_compared() {
 
 #[test]
 fn our_engine_is_measured_through_the_sdk_with_memory_and_without() {
-    let Some(model) = model() else {
-        println!("SKIPPED our_engine_is_measured_through_the_sdk_with_memory_and_without: ALOE_TEST_MODEL is not set");
-        return;
-    };
+    let Some(model) = model("our_engine_is_measured_through_the_sdk_with_memory_and_without") else { return };
     let (home, candidate) = (Home::new(), format!("local:{}", model.display()));
     let personas = people(&home);
     let config = home.0.path().join("config");
@@ -282,12 +284,7 @@ fn our_engine_is_measured_through_the_sdk_with_memory_and_without() {
 
 #[test]
 fn one_small_model_plays_user_candidate_and_judge_from_start_to_end() {
-    let Some(model) = model() else {
-        println!(
-            "SKIPPED one_small_model_plays_user_candidate_and_judge_from_start_to_end: ALOE_TEST_MODEL is not set"
-        );
-        return;
-    };
+    let Some(model) = model("one_small_model_plays_user_candidate_and_judge_from_start_to_end") else { return };
     let (home, local) = (Home::new(), format!("local:{}", model.display()));
     let (personas, run) = (people(&home), home.0.path().join("run").display().to_string());
     let mut args = vec!["aloe", "--run", &run, "--personas", &personas, "--seed", "5", "--json"];
@@ -310,10 +307,7 @@ fn one_small_model_plays_user_candidate_and_judge_from_start_to_end() {
 
 #[test]
 fn pairs_and_transcripts_are_measured_without_a_judge() {
-    let Some(model) = model() else {
-        println!("SKIPPED pairs_and_transcripts_are_measured_without_a_judge: ALOE_TEST_MODEL is not set");
-        return;
-    };
+    let Some(model) = model("pairs_and_transcripts_are_measured_without_a_judge") else { return };
     let (home, model) = (Home::new(), model.display().to_string());
     let pair = |asked: &str, chosen: &str, rejected: &str| {
         let one = |role: &str, content: &str| serde_json::json!([{ "role": role, "content": content }]);
@@ -368,10 +362,7 @@ fn pairs_and_transcripts_are_measured_without_a_judge() {
 
 #[test]
 fn plain_words_are_foreseen_better_than_a_jumble_of_them() {
-    let Some(model) = model() else {
-        println!("SKIPPED plain_words_are_foreseen_better_than_a_jumble_of_them: ALOE_TEST_MODEL is not set");
-        return;
-    };
+    let Some(model) = model("plain_words_are_foreseen_better_than_a_jumble_of_them") else { return };
     let (home, model) = (Home::new(), model.display().to_string());
     let plain = home.write("plain.txt", "The sun rises in the east and sets in the west. ".repeat(3).as_str());
     let jumble = home.write("jumble.txt", "west in the The and east sun the rises sets in the. ".repeat(3).as_str());

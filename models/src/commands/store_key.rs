@@ -208,7 +208,9 @@ mod tests {
         let made = MemoryParams { key: Some(StoreKey::new(keys[0])), ..MemoryParams::file(&path) };
         let memory = aloekit::memory::MemoryStore::open(made, None).expect("a memory");
         if store(SERVICE, keys[0]).and(store(NEXT_SERVICE, keys[1])).is_err() || kept(NEXT_SERVICE, &path).is_none() {
-            println!("SKIPPED a change of keys that was cut short: no keyring answers here");
+            let skipped = "\nSKIPPED a change of keys that was cut short: no keyring answers here";
+            // Past the test harness, which keeps the words of a test that passes to itself.
+            writeln!(std::io::stderr(), "{skipped}").expect("somebody reads it");
             return;
         }
         let found = || params(path.clone(), None).expect("parameters").key;

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::skipped::skipped;
+
 const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -33,9 +35,7 @@ impl Browser {
         let there =
             |name: &&str| Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success());
         let Some(name) = named.or_else(|| NAMES.iter().find(|name| there(name)).map(|name| (*name).to_owned())) else {
-            // Not through the macro, whose words the harness keeps to itself when a test passes.
-            writeln!(std::io::stderr(), "\nSKIPPED {test}: there is no chromium on this machine")
-                .expect("somebody reads it");
+            skipped(test, "there is no chromium on this machine");
             return None;
         };
         let profile = tempfile::tempdir().expect("temporary folder");

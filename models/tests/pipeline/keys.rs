@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use crate::ended::Ended;
 use crate::run::CANARY;
+use crate::skipped::skipped;
 
 fn key(words: &[&str], input: &str) -> Ended {
     let mut command = Command::new(env!("CARGO_BIN_EXE_aloe"));
@@ -23,8 +24,7 @@ fn a_key_is_kept_for_its_host_until_it_is_removed() {
     let kept = key(&["set", &host], &format!("{CANARY}\n"));
     if kept.code == Some(1) && kept.stderr.contains("the keyring did not take") {
         kept.failed_with("ALOE_KEY_");
-        let skipped = "\nSKIPPED a key is kept for its host until it is removed: this machine has no keyring";
-        writeln!(std::io::stderr(), "{skipped}").expect("somebody reads it");
+        skipped("a_key_is_kept_for_its_host_until_it_is_removed", "this machine has no keyring");
         return;
     }
     kept.succeeded();

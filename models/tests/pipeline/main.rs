@@ -11,6 +11,8 @@ mod keys;
 mod kill;
 mod local;
 mod run;
+#[path = "../skipped/mod.rs"]
+mod skipped;
 mod stages;
 mod training_view;
 mod view;

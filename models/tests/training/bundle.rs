@@ -6,6 +6,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::ended::Ended;
+use crate::skipped::skipped;
 use crate::workshop::Workshop;
 
 fn pair(number: usize) -> Value {
@@ -67,7 +68,7 @@ fn a_bundle_is_whole_and_its_flags_are_checked() {
 fn python(test: &str) -> Option<String> {
     let python = std::env::var("ALOE_TEST_TRL_PYTHON").ok();
     if python.is_none() {
-        eprintln!("SKIPPED {test}: ALOE_TEST_TRL_PYTHON names no Python with TRL; CONTRIBUTING.md says how");
+        skipped(test, "ALOE_TEST_TRL_PYTHON names no Python with TRL; CONTRIBUTING.md says how");
     }
     python
 }

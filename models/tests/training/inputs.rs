@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use aloekit::engine::gguf::Header;
 use serde_json::{Value, json};
 
+use crate::skipped::skipped;
 use crate::workshop::Workshop;
 
 const PAIRS: &str = "--data pairs.jsonl --preset aloe-small --rank 4 --max-tokens 128 --threads 1 \
@@ -156,7 +157,7 @@ fn a_disk_that_is_full_at_a_checkpoint_leaves_the_one_before_and_the_run_goes_on
         shell.stderr(Stdio::null()).status().is_ok_and(|status| status.success())
     });
     if !done {
-        eprintln!("SKIPPED {TEST}: no small disk can be mounted: neither root nor user name spaces (unshare)");
+        skipped(TEST, "no small disk can be mounted: neither root nor user name spaces (unshare)");
         return;
     }
     let read = |name: &str| std::fs::read_to_string(workshop.path(name)).expect("the shell wrote it");
@@ -199,7 +200,7 @@ fn the_estimate_is_near_what_training_takes_and_says_what_to_change() {
         let steps = workshop.lines(&format!("{name}.log"));
         let taken = steps.iter().filter_map(|line| line["peak_mib"].as_f64()).fold(0.0, f64::max);
         if taken == 0.0 {
-            eprintln!("SKIPPED the measured half of the estimate: this system does not say what a process takes");
+            skipped("the measured half of the estimate", "this system does not say what a process takes");
             return;
         }
         let told = plan["memory_mib"].as_f64().expect("a number");

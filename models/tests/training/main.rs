@@ -9,4 +9,6 @@ mod inputs;
 mod pipeline;
 mod rating;
 mod rows;
+#[path = "../skipped/mod.rs"]
+mod skipped;
 mod workshop;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::ended::Ended;
+use crate::skipped::skipped;
 
 /// A folder with data, and the model that every test trains on.
 pub(crate) struct Workshop {
@@ -19,7 +20,7 @@ impl Workshop {
     pub(crate) fn open(test: &str) -> Option<Self> {
         let model = std::env::var("ALOE_TEST_MODEL").ok().filter(|path| PathBuf::from(path).is_file());
         if model.is_none() {
-            eprintln!("SKIPPED {test}: ALOE_TEST_MODEL names no file; `./dev test` sets it");
+            skipped(test, "ALOE_TEST_MODEL names no file; `./dev test` sets it");
         }
         Some(Self { folder: tempfile::tempdir().expect("temporary folder"), model: model? })
     }
