@@ -22,18 +22,15 @@ pub(crate) fn first_person(sentence: &str, profile: &[String]) -> String {
     let name = profile.first().map(|first| name_of(first)).unwrap_or_default();
     let mut words: Vec<&str> = sentence.split_whitespace().collect();
     let first = words.first().copied().unwrap_or_default();
-    let (subject, small) = (is_subject(first, &name), first.to_lowercase());
-    if !subject && !is_owner(first) {
-        if OPEN.contains(&first) {
-            return sentence.to_owned();
-        }
-        let rest = sentence.trim_start().strip_prefix(first).unwrap_or_default();
-        if !is_verb(&small) {
-            return format!("People who know me would say: {small}{rest}");
-        }
+    let small = first.to_lowercase();
+    let opens = is_subject(first, &name) || is_owner(first) || OPEN.contains(&first);
+    let begins_with_verb = !opens && is_verb(&small);
+    if begins_with_verb {
         words.splice(..1, ["They", &small]);
+    } else if !opens {
+        let rest = sentence.trim_start().strip_prefix(first).unwrap_or_default();
+        return format!("People who know me would say: {small}{rest}");
     }
-    let begins_with_verb = words.first() == Some(&"They") && first != "They";
     let mut said: Vec<String> = Vec::new();
     let mut at = 0;
     while let Some(word) = words.get(at) {
@@ -157,6 +154,6 @@ mod tests {
     fn a_sentence_without_subject_or_verb_is_what_others_say() {
         let told = first_person("Always calm and kind.", &[]);
         assert_eq!(told, "People who know me would say: always calm and kind.");
-        assert_eq!(first_person("Most weekends belong to chess.", &[]), "Most weekends belong to chess.");
+        assert_eq!(first_person("Most weekends belong to her chess.", &[]), "Most weekends belong to my chess.");
     }
 }
