@@ -23,8 +23,8 @@ mod table;
 pub(crate) use agreement::Agreement;
 pub(crate) use alignment::Improvement;
 pub(crate) use benchmark::{
-    Benchmark, Candidate, FOLDER, GAIN, Logs, Outcome, REPORT, Said, TIMINGS, TRANSCRIPTS, Talker, Transcript, run_all,
-    score_again,
+    Benchmark, Candidate, FOLDER, GAIN, JUDGE, Logs, Outcome, REPORT, Said, TIMINGS, TRANSCRIPTS, Talker, Transcript,
+    run_all, score_again,
 };
 pub(crate) use gain::{Context, GainFigures, Likelihood, PreferenceFigures, contexts};
 pub(crate) use induction::{InductionFigures, Labelled, judged};

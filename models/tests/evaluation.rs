@@ -173,7 +173,7 @@ fn people(home: &Home) -> String {
     .map(|(number, (profile, personality))| {
         serde_json::json!({
             "id": format!("persona-{number}"), "split": "eval", "profile_id": format!("profile-{number}"),
-            "personality_id": "personality-0", "profile": profile, "personality": personality,
+            "personality_id": format!("personality-{number}"), "profile": profile, "personality": personality,
         })
         .to_string()
     })
@@ -226,10 +226,15 @@ fn the_benchmark_is_played_kept_gone_on_with_and_compared() {
     assert_eq!(specificity["replies"], 12);
     near(&four["report"]["average"]["value"], value("own"));
     assert!((value("own") - value("others") - value("difference")).abs() < 1e-9, "{specificity}");
+    let out = home.0.path().join("report").display().to_string();
+    let report = &home.json(&["report", &run, "--out", &out, "--json"])[0];
+    near(&report["systems"][0]["specificity"]["difference"]["value"], value("difference"));
     assert!(home.json(&[&judge[..], &["0", "--json"]].concat())[0].get("specificity").is_none());
     let dry = &home.json(&[&judge[..], &["2", "--json", "--dry-run"]].concat())[0];
     assert_eq!(dry["calls"], 36, "{dry}");
     home.refused(&[&judge[..], &["9"]].concat(), "fewer --others");
+    home.refused(&["gain", "--run", &run, "--others", "4"], "--others");
+    home.refused(&[&args[..], &["--base", "/nowhere"]].concat(), "finished benchmark");
 
     let other = home.0.path().join("other").display().to_string();
     let again = benchmark(&other, &personas, "scripted");

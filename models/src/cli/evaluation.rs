@@ -44,6 +44,9 @@ pub(crate) struct EvalAloeArgs {
     /// Give a local candidate a memory of its own for each case, which learns as the chat does
     #[arg(long)]
     pub(crate) memory: bool,
+    /// Embedder of that memory by name, or `none` [default: the chat's]
+    #[arg(long, value_name = "NAME", requires = "memory")]
+    pub(crate) embedder: Option<String>,
     /// A local candidate begins a new conversation after so many turns, as after a launch [default: never]
     #[arg(long, value_name = "TURNS")]
     pub(crate) restart_every: Option<usize>,
@@ -149,7 +152,7 @@ pub(crate) struct EvalGainArgs {
     pub(crate) run: PathBuf,
     #[command(flatten)]
     pub(crate) model: ScoringModelArgs,
-    /// Other people whose histories a reply is held against
+    /// Other people whose histories a reply is held against, at least 1
     #[arg(long, value_name = "N", default_value_t = 4)]
     pub(crate) others: usize,
     /// End every history with the reply's own newest message, so that only what came before counts

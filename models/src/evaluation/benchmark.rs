@@ -1,7 +1,8 @@
 //! The ALOE benchmark's conversations: a simulated user talks with the candidate, a judge scores each reply.
 //!
 //! A case is kept whole when it ends; one that a kill cut short is played again, and what its calls were answered is in
-//! the run's journal. A judge that answers badly leaves its reply unscored and never ends a run.
+//! the run's journal. A judge that answers badly leaves its reply unscored and never ends a run. A candidate without an
+//! answer has said nothing, which the rubric knows; a user simulator without one ends its case there.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,6 +25,12 @@ pub(crate) const TRANSCRIPTS: &str = "transcripts.jsonl";
 pub(crate) const TIMINGS: &str = "timings.jsonl";
 pub(crate) const REPORT: &str = "report.json";
 pub(crate) const GAIN: &str = "gain.json";
+pub(crate) const JUDGE: &str = "judge.json";
+
+/// What the rubric gives to no reply at all; no judge is asked.
+const NO_REPLY: Outcome = Outcome::Scored(1);
+/// What a history has where nothing was said: endpoints refuse an empty message.
+const SILENCE: &str = "…";
 
 /// The scores that a judge may give.
 const SCORES: std::ops::RangeInclusive<u8> = 1..=5;
@@ -33,7 +40,7 @@ static SCORE: Schema = Schema {
     json: r#"{"type":"object","properties":{"score":{"type":"integer","enum":[1,2,3,4,5]}},"required":["score"],"additionalProperties":false}"#,
 };
 
-const JUDGE: &str = "\
+const RUBRIC: &str = "\
 You score how well a reply in a chat suits the person who gets it. The person's profile and personality follow as JSON. \
 Look at three things: whether its tone and manner suit the personality; whether its content suits the profile; whether it \
 is human, engaging and short. \
@@ -74,9 +81,13 @@ pub(crate) struct Transcript {
     pub(crate) persona: Persona,
     pub(crate) seed: u64,
     pub(crate) turns: Vec<Talk>,
+    /// The user simulator's answers were no messages, so that no further turn was played.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) ended_early: bool,
 }
 
 /// What a candidate says, and what it had of the person when it said so.
+#[derive(Default)]
 pub(crate) struct Said {
     pub(crate) text: String,
     pub(crate) remembered: Vec<String>,
@@ -87,7 +98,7 @@ pub(crate) trait Talker {
     /// Its reply to the newest message of the history.
     ///
     /// # Errors
-    /// Whatever hinders it; the case is then not finished.
+    /// Whatever hinders it. A fault that is final for the request is no reply; after any other the case is not finished.
     fn reply(&mut self, history: &[ChatMessage], seed: u32) -> Result<Said>;
 }
 
@@ -152,17 +163,27 @@ impl Benchmark<'_> {
         let seed = draws.number();
         let mut talker = self.candidate.meet()?;
         let (mut history, mut turns, mut reply_ms) = (Vec::new(), Vec::new(), Vec::new());
+        let mut ended_early = false;
         for _ in 0..self.rounds {
-            let user = self.user(persona, &history, draws.call_seed())?;
+            let user = match self.user(persona, &history, draws.call_seed()) {
+                Err(Error::Call { fault, .. }) if fault.final_for_request() && !turns.is_empty() => {
+                    ended_early = true;
+                    break;
+                }
+                said => said?,
+            };
             history.push(ChatMessage::user(&user));
             let asked = Instant::now();
-            let Said { text, remembered } = talker.reply(&history, draws.call_seed())?;
+            let Said { text, remembered } = match talker.reply(&history, draws.call_seed()) {
+                Err(Error::Call { fault, .. }) if fault.final_for_request() => Said::default(),
+                said => said?,
+            };
             reply_ms.push(u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX));
             let outcome = scored(self.gateway, persona, &history, &text, draws.call_seed())?;
-            history.push(ChatMessage::assistant(&text));
+            history.push(spoken(&text));
             turns.push(Talk { user, reply: text, outcome, remembered });
         }
-        Ok((Transcript { case, persona: persona.clone(), seed, turns }, Timing { case, reply_ms }))
+        Ok((Transcript { case, persona: persona.clone(), seed, turns, ended_early }, Timing { case, reply_ms }))
     }
 
     fn user(&self, persona: &Persona, history: &[ChatMessage], seed: u32) -> Result<String> {
@@ -212,13 +233,20 @@ impl Transcript {
         for turn in &self.turns {
             history.push(ChatMessage::user(&turn.user));
             outcomes.push(scored(gateway, person, &history, &turn.reply, draws.call_seed())?);
-            history.push(ChatMessage::assistant(&turn.reply));
+            history.push(spoken(&turn.reply));
         }
         Ok(outcomes)
     }
 }
 
+fn spoken(reply: &str) -> ChatMessage {
+    ChatMessage::assistant(if reply.trim().is_empty() { SILENCE } else { reply })
+}
+
 fn scored(gateway: &Gateway, persona: &Persona, history: &[ChatMessage], reply: &str, seed: u32) -> Result<Outcome> {
+    if reply.trim().is_empty() {
+        return Ok(NO_REPLY);
+    }
     let messages = judge(persona, history, reply);
     let task = Task::Score { persona, reply };
     let asked = Asked { role: Role::Judge, task, messages, schema: Some(&SCORE), seed };
@@ -237,7 +265,7 @@ fn judge(persona: &Persona, history: &[ChatMessage], reply: &str) -> Vec<ChatMes
         roleplay::transcript(history, "user", "friend"),
         Value::from(reply)
     );
-    vec![ChatMessage::system(JUDGE), ChatMessage::user(ask)]
+    vec![ChatMessage::system(RUBRIC), ChatMessage::user(ask)]
 }
 
 #[derive(Deserialize)]

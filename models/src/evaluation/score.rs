@@ -12,6 +12,8 @@ use super::statistics::{Interval, bootstrap};
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Report {
     pub(crate) cases: usize,
+    /// Cases that ended before the last turn, because the user simulator's answers were no messages.
+    pub(crate) ended_early: usize,
     /// AL(k), the mean score at turn k, from k = 1; `None` where no reply of the turn has a score.
     pub(crate) alignment_level: Vec<Option<Interval>>,
     /// Mean of AL(k).
@@ -36,6 +38,7 @@ pub(crate) fn report(transcripts: &[Transcript], seed: u64) -> Report {
     let count = |of: fn(Outcome) -> bool| outcomes().filter(|outcome| of(*outcome)).count();
     Report {
         cases: transcripts.len(),
+        ended_early: transcripts.iter().filter(|transcript| transcript.ended_early).count(),
         alignment_level: levels,
         average: bootstrap(transcripts, seed, |cases| {
             series(cases).filter(|series| !series.is_empty()).map(|all| all.iter().sum::<f64>() / all.len() as f64)
@@ -48,13 +51,13 @@ pub(crate) fn report(transcripts: &[Transcript], seed: u64) -> Report {
     }
 }
 
-/// Mean scores of the cases that both systems met, by persona.
+/// Mean scores of the cases that both systems met, by person.
 pub(crate) fn pairs(base: &[Transcript], measured: &[Transcript]) -> Vec<(f64, f64)> {
-    let scores = |all: &[Transcript]| -> BTreeMap<String, f64> {
-        all.iter().filter_map(|one| Some((one.persona.id.clone(), one.mean_score()?))).collect()
-    };
+    fn scores(all: &[Transcript]) -> BTreeMap<[&str; 3], f64> {
+        all.iter().filter_map(|one| Some((one.person(), one.mean_score()?))).collect()
+    }
     let base = scores(base);
-    scores(measured).into_iter().filter_map(|(id, score)| Some((*base.get(&id)?, score))).collect()
+    scores(measured).into_iter().filter_map(|(person, score)| Some((*base.get(&person)?, score))).collect()
 }
 
 /// Mean score of the replies at one turn. What has no score is no zero.
@@ -68,6 +71,11 @@ fn score_of(outcome: Outcome) -> Option<f64> {
 }
 
 impl Transcript {
+    /// Who was met. Ids count from nothing in every pool, so they alone do not tell.
+    pub(super) fn person(&self) -> [&str; 3] {
+        [&self.persona.id, &self.persona.profile, &self.persona.personality]
+    }
+
     /// Mean score of the case's replies.
     pub(crate) fn mean_score(&self) -> Option<f64> {
         let scores: Vec<f64> = self.turns.iter().filter_map(|turn| score_of(turn.outcome)).collect();
@@ -93,7 +101,7 @@ pub(super) mod tests {
             scripted: true,
         };
         let talk = |outcome: &Outcome| Talk { user: text(), reply: text(), outcome: *outcome, remembered: Vec::new() };
-        Transcript { case, persona, seed: 0, turns: outcomes.iter().map(talk).collect() }
+        Transcript { case, persona, seed: 0, turns: outcomes.iter().map(talk).collect(), ended_early: false }
     }
 
     #[test]
@@ -113,6 +121,25 @@ pub(super) mod tests {
         assert!(
             found.alignment_level.iter().flatten().all(|level| level.low <= level.value && level.value <= level.high)
         );
+    }
+
+    #[test]
+    fn cases_are_paired_by_person_and_not_by_number() {
+        let case = |personality: &str, score| {
+            let mut case = transcript(0, &[Outcome::Scored(score)]);
+            case.persona.personality = personality.to_owned();
+            case
+        };
+        assert_eq!(pairs(&[case("Calm.", 2)], &[case("Calm.", 5)]), [(2.0, 5.0)]);
+        assert_eq!(pairs(&[case("Calm.", 2)], &[case("Loud.", 5)]), []);
+    }
+
+    #[test]
+    fn a_case_that_ended_early_counts_where_it_was() {
+        let cut = Transcript { ended_early: true, ..transcript(1, &[Outcome::Scored(4)]) };
+        let found = report(&[transcript(0, &[Outcome::Scored(2); 2]), cut], 1);
+        let levels: Vec<f64> = found.alignment_level.iter().flatten().map(|level| level.value).collect();
+        assert_eq!((levels, found.ended_early, found.scored), (vec![3.0, 2.0], 1, 3));
     }
 
     #[test]

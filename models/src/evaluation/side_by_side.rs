@@ -5,15 +5,17 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::benchmark::{FOLDER, GAIN, Outcome, REPORT, TIMINGS, TRANSCRIPTS, Timing, Transcript};
+use super::benchmark::{FOLDER, GAIN, JUDGE, Outcome, REPORT, TIMINGS, TRANSCRIPTS, Timing, Transcript};
 use super::gain::GainFigures;
 use super::score::{Report, pairs, report};
+use super::specificity::SpecificityFigures;
 use super::statistics::{Comparison, compare};
 use crate::error::{Error, Result};
 use crate::provider::{CALLS, Prices, Spent, spent};
-use crate::run_dir::read_lines;
+use crate::run_dir::{hash_of_file, read_lines};
 
 /// The form of the JSON; it changes when a field that was there changes its meaning.
 const FORMAT: u32 = 1;
@@ -57,10 +59,15 @@ pub(crate) struct System {
     pub(crate) spent: Vec<Spent>,
     /// What `aloe eval gain` found, where it was asked.
     pub(crate) gain: Option<Gain>,
+    /// How far replies suit their own person alone, where `aloe eval judge --others` was asked.
+    pub(crate) specificity: Option<SpecificityFigures>,
+    /// Whether one of these two is of other transcripts than those that are there, and left out.
+    #[serde(skip)]
+    stale: bool,
     best: Vec<Transcript>,
     worst: Vec<Transcript>,
     #[serde(skip)]
-    transcripts: Vec<Transcript>,
+    pub(crate) transcripts: Vec<Transcript>,
 }
 
 /// How a run was made, as its own report says.
@@ -79,7 +86,7 @@ impl System {
     /// Reads a run that `aloe eval aloe` has written.
     ///
     /// # Errors
-    /// [`Error::StageEmpty`] where it has not ended, and those of reading.
+    /// [`Error::StageEmpty`] where no case has ended, and those of reading.
     pub(crate) fn read(run: &Path, name: Option<&str>, prices: &Prices, seed: u64) -> Result<Self> {
         let folder = run.join(FOLDER);
         let path = folder.join(REPORT);
@@ -95,6 +102,19 @@ impl System {
         };
         let made: Made = serde_json::from_slice(&bytes).map_err(invalid)?;
         let transcripts: Vec<Transcript> = read_lines(&folder.join(TRANSCRIPTS))?;
+        if transcripts.is_empty() {
+            let reason = format!("{} has no case that was played to its end", run.display());
+            return Err(Error::StageEmpty {
+                stage: "eval report",
+                reason,
+                hint: "`aloe eval aloe --run DIR` goes on with it",
+            });
+        }
+        let of_now = hash_of_file(&folder.join(TRANSCRIPTS))?;
+        let (gain, specificity) = (kept::<Gain>(&folder, GAIN), kept::<Judged>(&folder, JUDGE));
+        let is_stale = |transcripts: Option<&str>| transcripts.is_some_and(|hash| hash != of_now);
+        let stale = is_stale(gain.as_ref().map(|gain| gain.transcripts.as_str()))
+            || is_stale(specificity.as_ref().map(|judged| judged.transcripts.as_str()));
         let (best, worst) = ends(&transcripts);
         Ok(Self {
             name: name.map_or_else(|| made.name(), str::to_owned),
@@ -107,7 +127,11 @@ impl System {
             reply_words: reply_words(&transcripts),
             reply_ms: quantiles(&read_lines(&folder.join(TIMINGS))?),
             spent: spent(&run.join(CALLS), prices)?,
-            gain: gain(&folder),
+            gain: gain.filter(|gain| gain.transcripts == of_now),
+            specificity: specificity
+                .filter(|judged| judged.transcripts == of_now)
+                .and_then(|judged| judged.specificity),
+            stale,
             made,
             best,
             worst,
@@ -168,13 +192,14 @@ fn tell_apart(systems: &mut [System]) {
 
 fn remarks(systems: &[System]) -> Vec<String> {
     let differ = |of: fn(&System) -> String| systems.iter().map(of).collect::<BTreeSet<_>>().len() > 1;
-    let cases = |system: &System| -> String {
-        let ids: BTreeSet<&str> = system.transcripts.iter().map(|one| one.persona.id.as_str()).collect();
-        ids.into_iter().collect::<Vec<_>>().join(" ")
+    fn people(system: &System) -> BTreeSet<[&str; 3]> {
+        system.transcripts.iter().map(Transcript::person).collect()
+    }
+    let gain = |system: &System| {
+        system.gain.as_ref().map(|gain| (gain.model.clone(), gain.adapter.clone(), gain.others, gain.same_message))
     };
-    let gain = |system: &System| system.gain.as_ref().map(|gain| (gain.model.clone(), gain.others, gain.same_message));
     let gains: BTreeSet<_> = systems.iter().filter_map(gain).collect();
-    let same_cases = systems.iter().map(cases).collect::<BTreeSet<_>>().len() <= 1;
+    let same_cases = systems.iter().map(people).collect::<BTreeSet<_>>().len() <= 1;
     [
         (differ(|system| system.made.judge.clone()), "The judges differ: scores of one are not those of another."),
         (differ(|system| system.made.user.clone()), "The user simulators differ."),
@@ -182,6 +207,14 @@ fn remarks(systems: &[System]) -> Vec<String> {
         (differ(|system| system.made.run_seed.to_string()), "The seeds of the runs differ."),
         (!same_cases, "The cases differ: comparisons with the base are over those that both have."),
         (gains.len() > 1, "The persona gains were measured by different models or in different ways."),
+        (
+            systems.iter().any(|system| system.stale),
+            "A persona gain or specificity is of other transcripts and left out: `aloe eval gain` and `aloe eval judge` measure again.",
+        ),
+        (
+            systems.iter().any(|system| system.report.ended_early > 0),
+            "Some cases ended early: the user simulator's answers were no messages.",
+        ),
         (
             systems.iter().any(|system| system.made.scripted),
             "A role was played by rules: these figures measure nobody.",
@@ -214,13 +247,23 @@ fn ends(transcripts: &[Transcript]) -> (Vec<Transcript>, Vec<Transcript>) {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 pub(crate) struct Gain {
     pub(crate) model: String,
+    pub(crate) adapter: Option<String>,
     pub(crate) others: usize,
     pub(crate) same_message: bool,
+    /// Hash of the transcripts that were measured.
+    transcripts: String,
     pub(crate) figures: GainFigures,
 }
 
-fn gain(folder: &Path) -> Option<Gain> {
-    serde_json::from_slice(&std::fs::read(folder.join(GAIN)).ok()?).ok()
+/// What `aloe eval judge` found and left.
+#[derive(Deserialize)]
+struct Judged {
+    transcripts: String,
+    specificity: Option<SpecificityFigures>,
+}
+
+fn kept<T: DeserializeOwned>(folder: &Path, name: &str) -> Option<T> {
+    serde_json::from_slice(&std::fs::read(folder.join(name)).ok()?).ok()
 }
 
 fn scores(transcripts: &[Transcript]) -> [usize; 5] {

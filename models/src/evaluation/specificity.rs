@@ -3,7 +3,7 @@
 //!
 //! A reply that pleases everybody has a high alignment level and a specificity of nothing.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::benchmark::{Outcome, Transcript};
 use super::statistics::{Interval, mean_over_cases};
@@ -11,7 +11,7 @@ use crate::random::Draws;
 use crate::record::Persona;
 
 /// The figures, with 95% intervals over cases; scores from 1 to 5.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SpecificityFigures {
     /// Replies with a score for their own person and one for somebody else.
     pub(crate) replies: usize,
@@ -44,12 +44,14 @@ impl SpecificityFigures {
     }
 }
 
-/// For each case so many people of the others, none of whom has its personality; fewer where there are no more.
+/// For each case so many people of the others, none of whom has its personality, also not in the pronouns of another
+/// profile; fewer where there are no more.
 pub(crate) fn strangers(transcripts: &[Transcript], count: usize, seed: u64) -> Vec<Vec<&Persona>> {
     let of_case = |case: &Transcript| {
         let there: Vec<&Persona> = transcripts
             .iter()
             .map(|other| &other.persona)
+            .filter(|persona| persona.personality_id != case.persona.personality_id)
             .filter(|persona| persona.personality != case.persona.personality)
             .collect();
         let mut draws = Draws::new(seed, "other people", case.case as u64);
@@ -84,6 +86,7 @@ mod tests {
         let mut cases: Vec<Transcript> = (0..6).map(|case| transcript(case, &[Outcome::Unscored])).collect();
         for case in &mut cases {
             case.persona.personality = format!("kind {}", case.case % 2);
+            case.persona.personality_id = case.persona.personality.clone();
         }
         let found = strangers(&cases, 2, 7);
         assert_eq!(found, strangers(&cases, 2, 7));

@@ -19,6 +19,7 @@ pub(crate) fn markdown(all: &SideBySide) -> String {
         "words a reply",
         "known at the end",
         "persona gain (nats a token)",
+        "specificity",
         "ms a reply (p50, p90)",
         "cost",
         "user",
@@ -65,6 +66,7 @@ fn measured_of(system: &System) -> Vec<String> {
         format!("{:.1}", system.reply_words),
         number(known, 1),
         with_interval(system.gain.as_ref().and_then(|gain| gain.figures.gain_normalised), 3),
+        with_interval(system.specificity.as_ref().and_then(|found| found.difference), 2),
         system.reply_ms.map_or_else(|| "–".to_owned(), |(median, p90)| format!("{median}, {p90}")),
         system.cost().map_or_else(|| "–".to_owned(), |cost| format!("${cost:.2}")),
         system.made.user.clone(),
@@ -125,6 +127,9 @@ pub(crate) fn csv(all: &SideBySide) -> String {
             "gain_a_token_low",
             "gain_a_token_high",
             "gain_model",
+            "specificity",
+            "specificity_low",
+            "specificity_high",
             "reply_ms_p50",
             "reply_ms_p90",
             "prompt_tokens",
@@ -178,6 +183,7 @@ fn csv_row(system: &System, rounds: usize) -> Vec<String> {
     cells.extend(interval(system.gain.as_ref().and_then(|gain| gain.figures.gain)));
     cells.extend(interval(system.gain.as_ref().and_then(|gain| gain.figures.gain_normalised)));
     cells.push(system.gain.as_ref().map(|gain| gain.model.clone()).unwrap_or_default());
+    cells.extend(interval(system.specificity.as_ref().and_then(|found| found.difference)));
     cells.push(system.reply_ms.map(|(median, _)| median.to_string()).unwrap_or_default());
     cells.push(system.reply_ms.map(|(_, p90)| p90.to_string()).unwrap_or_default());
     cells.push(system.spent.iter().map(|role| role.prompt_tokens).sum::<u64>().to_string());

@@ -103,6 +103,51 @@ fn a_judge_that_answers_badly_in_any_way_ends_no_run_and_gives_no_score() {
 }
 
 #[test]
+fn a_candidate_without_an_answer_has_said_nothing_and_is_scored_for_it() {
+    let candidate = Endpoint::start(move |_, request| {
+        let messages = request.json()["messages"].clone();
+        match messages.as_array().map(Vec::len) {
+            Some(2) => Act::Say("  ".into()),
+            Some(4) if messages[2]["content"] == "…" => Act::Finish("content_filter"),
+            Some(6) if messages[4]["content"] == "…" => Act::Say("Chess it is.".into()),
+            _ => Act::Status("400 Bad Request", ""),
+        }
+    });
+    let judge = Endpoint::start(move |_, _| Act::Say("{\"score\": 5}".into()));
+    let run = Run::new();
+    let (people, dir) = (people(&run, 1), run.dir());
+    let quick = QUICK.replace("--rounds 1", "--rounds 3");
+    let line = format!(
+        "aloe --run {} --personas {people} --candidate {} --user scripted --judge {} --cases 1 {quick}",
+        dir.display(),
+        candidate.spec(),
+        judge.spec()
+    );
+    let found = eval(&run, &line, &[]).succeeded().json();
+    let levels: Vec<_> = (0..3).map(|turn| found["report"]["alignment_level"][turn]["value"].clone()).collect();
+    assert_eq!(levels, [json!(1.0), json!(1.0), json!(5.0)], "{found}");
+}
+
+#[test]
+fn a_user_without_a_message_ends_the_case_and_what_was_said_counts() {
+    let user = Endpoint::start(move |_, request| {
+        let asked = String::from_utf8_lossy(&request.body).into_owned();
+        Act::Say(if asked.contains("has not begun") { "I play chess.".into() } else { String::new() })
+    });
+    let run = Run::new();
+    let (people, dir) = (people(&run, 2), run.dir());
+    let quick = QUICK.replace("--rounds 1", "--rounds 3");
+    let line = format!(
+        "aloe --run {} --personas {people} --candidate scripted --user {} --judge scripted --cases 2 {quick}",
+        dir.display(),
+        user.spec()
+    );
+    let report = eval(&run, &line, &[]).succeeded().json()["report"].clone();
+    assert_eq!((&report["cases"], &report["ended_early"], &report["scored"]), (&json!(2), &json!(2), &json!(2)));
+    assert_eq!(run.lines("eval/transcripts.jsonl")[0]["ended_early"], true);
+}
+
+#[test]
 fn a_judge_that_is_down_for_a_case_leaves_it_open_and_a_later_run_closes_it() {
     let down = [
         Act::Status("429 Too Many Requests", ""),

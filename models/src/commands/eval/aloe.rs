@@ -15,21 +15,22 @@ use crate::commands::model_files::ModelFiles;
 use crate::commands::pipeline::{Stage, calls_line};
 use crate::error::{Error, Result};
 use crate::evaluation::{
-    Benchmark, Candidate, Comparison, FOLDER, Logs, REPORT, Report, TIMINGS, TRANSCRIPTS, Transcript, compare, pairs,
-    report, run_all,
+    Benchmark, Candidate, Comparison, FOLDER, Logs, REPORT, Report, SideBySide, System, TIMINGS, TRANSCRIPTS,
+    Transcript, compare, pairs, report, run_all,
 };
 use crate::output::Output;
 use crate::preset::BenchmarkNumbers;
-use crate::provider::{Drawing, Gateway, Role, estimated_tokens};
+use crate::provider::{Drawing, Gateway, Prices, Role, estimated_tokens};
 use crate::record::Persona;
 use crate::roleplay;
 use crate::run_dir::{AppendLog, RunDir, StageDir, read_lines};
 use crate::settings::Settings;
 
 pub(super) fn run(args: EvalAloeArgs, settings: &Settings, output: Output) -> Result<()> {
-    let wanted = Wanted::of(&args)?;
+    let mut wanted = Wanted::of(&args)?;
     let roles: &[Role] = if wanted.local.is_some() { &[Role::User, Role::Judge] } else { &Role::BENCHMARK };
-    let base = args.base.as_deref().map(|run| finished(&run.join(FOLDER).join(TRANSCRIPTS))).transpose()?;
+    let read = |run: &Path| System::read(run, None, &Prices::default(), args.numbers.seed);
+    let base = args.base.as_deref().map(read).transpose()?;
     let stage_args = stage_args(args, wanted.local.is_some());
     let mut stage = Stage::new(&stage_args, roles, settings, output)?;
     wanted.over(&mut stage.preset.benchmark);
@@ -41,18 +42,25 @@ pub(super) fn run(args: EvalAloeArgs, settings: &Settings, output: Output) -> Re
     }
     let run = RunDir::open(&stage_args.run.dir)?;
     let folder = run.stage(FOLDER)?;
+    let device = wanted.local.as_deref().map(|model| wanted.device(model, &stage, settings, output)).transpose()?;
+    wanted.system.extend(device.iter().flat_map(Device::described));
     begin(&stage, &numbers, &wanted, &folder)?;
     let gateway = stage.gateway(&run, |role| drawing(role, &numbers))?;
-    let candidate: Box<dyn Candidate> = match &wanted.local {
-        Some(model) => Box::new(wanted.device(model, &stage, settings, output)?),
+    let candidate: Box<dyn Candidate> = match device {
+        Some(device) => Box::new(device),
         None => Box::new(Provided { gateway: &gateway }),
     };
     let unfinished = play(&stage, &gateway, candidate.as_ref(), &cases, &numbers, &folder)?;
     let transcripts = in_order(&folder)?;
     let report = report(&transcripts, stage_args.numbers.seed);
-    let comparison = base.and_then(|base| compare(&pairs(&base, &transcripts), stage_args.numbers.seed));
+    let seed = stage_args.numbers.seed;
+    let comparison = base.as_ref().and_then(|base| compare(&pairs(&base.transcripts, &transcripts), seed));
     folder.write_document(REPORT, &summary(&stage, &wanted, &report, comparison, &gateway))?;
     tell(&stage, &wanted, &report, comparison, &gateway)?;
+    if let Some(base) = base {
+        let both = SideBySide::of(vec![base, System::read(&stage_args.run.dir, None, &stage.prices, seed)?], seed);
+        both.remarks.iter().for_each(|remark| output.note(remark));
+    }
     match unfinished {
         0 => Ok(()),
         missing => Err(Error::Unfinished { missing, of: cases.len() }),
@@ -61,15 +69,17 @@ pub(super) fn run(args: EvalAloeArgs, settings: &Settings, output: Output) -> Re
 
 /// What is measured, beyond what every stage has.
 struct Wanted {
-    candidate: String,
     /// The model of a local candidate.
     local: Option<String>,
     adapter: Option<PathBuf>,
     memory: bool,
     restart_every: Option<NonZero<usize>>,
+    embedder: Option<String>,
     people: People,
     cases: Option<usize>,
     rounds: Option<usize>,
+    /// What the system is, for the configuration and the report.
+    system: BTreeMap<String, String>,
 }
 
 impl Wanted {
@@ -86,15 +96,25 @@ impl Wanted {
             Some(0) => Err(Error::usage(format!("{what} is 0"), "it must be at least 1")),
             value => Ok(value),
         };
+        let restart_every = positive("--restart-every", args.restart_every)?.and_then(NonZero::new);
+        let people = People::of(args);
+        let mut system = BTreeMap::from([("candidate".to_owned(), args.candidate.clone())]);
+        system.extend(people.described());
+        if local.is_some() {
+            system.insert("memory".to_owned(), args.memory.to_string());
+            let restarts = restart_every.map_or_else(|| "never".to_owned(), |turns| turns.to_string());
+            system.insert("restart_every".to_owned(), restarts);
+        }
         Ok(Self {
-            candidate: args.candidate.clone(),
             local,
             adapter: args.adapter.clone(),
             memory: args.memory,
-            restart_every: positive("--restart-every", args.restart_every)?.and_then(NonZero::new),
-            people: People::of(args),
+            restart_every,
+            embedder: args.embedder.clone(),
+            people,
             cases: positive("--cases", args.cases)?,
             rounds: positive("--rounds", args.rounds)?,
+            system,
         })
     }
 
@@ -106,10 +126,9 @@ impl Wanted {
     fn device(&self, model: &str, stage: &Stage<'_>, settings: &Settings, output: Output) -> Result<Device> {
         let files = ModelFiles::new(settings, output)?;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let named = self.embedder.as_deref().or(settings.chat.embedder.as_deref());
         let embedder = match self.memory {
-            true => {
-                files.embedder(settings.chat.embedder.as_deref(), settings.chat.onnx_runtime.as_deref(), threads)?
-            }
+            true => files.embedder(named, settings.chat.onnx_runtime.as_deref(), threads)?,
             false => None,
         };
         let provider = &stage.preset.provider;
@@ -122,18 +141,6 @@ impl Wanted {
             restart_every: self.restart_every,
             numbers: stage.preset.benchmark.clone(),
         })
-    }
-
-    /// What the system is, for the configuration and the report.
-    fn described(&self) -> BTreeMap<String, String> {
-        let mut described = BTreeMap::from([("candidate".to_owned(), self.candidate.clone())]);
-        described.extend(self.people.described());
-        if self.local.is_some() {
-            described.insert("memory".to_owned(), self.memory.to_string());
-            let restarts = self.restart_every.map_or_else(|| "never".to_owned(), |turns| turns.to_string());
-            described.insert("restart_every".to_owned(), restarts);
-        }
-        described
     }
 }
 
@@ -151,7 +158,10 @@ fn begin(stage: &Stage<'_>, numbers: &BenchmarkNumbers, wanted: &Wanted, folder:
     let mut inputs = wanted.people.inputs();
     inputs.extend(wanted.adapter.as_deref().map(|path| ("adapter", path)));
     let mut configuration = stage.configuration(numbers, &inputs)?;
-    configuration.roles.extend(wanted.described());
+    configuration.roles.extend(wanted.system.clone());
+    if wanted.local.is_some() {
+        configuration.roles.insert("ctx".to_owned(), stage.preset.provider.ctx.to_string());
+    }
     configuration.begin(folder, &["cases"])
 }
 
@@ -238,7 +248,7 @@ fn summary(
     gateway: &Gateway,
 ) -> Value {
     json!({
-        "system": wanted.described(),
+        "system": wanted.system,
         "adapter": wanted.adapter,
         "judge": stage.roles.spec(Role::Judge),
         "user": stage.roles.spec(Role::User),
@@ -281,9 +291,9 @@ fn tell(
             100.0 * relative_improvement
         ));
     }
-    let Report { cases, scored, refused, unscored, .. } = report;
+    let Report { cases, ended_early, scored, refused, unscored, .. } = report;
     output.note(&format!(
-        "{cases} cases: {scored} replies scored, {refused} refused, {unscored} unscored; {}",
+        "{cases} cases, {ended_early} ended early: {scored} replies scored, {refused} refused, {unscored} unscored; {}",
         calls_line(gateway)
     ));
     Ok(())

@@ -31,7 +31,9 @@ impl Talker for Provided<'_> {
         let task = Task::Reply { history, hint: None };
         let messages = roleplay::reply(history, None);
         let asked = Asked { role: Role::Candidate, task, messages, schema: None, seed };
-        Ok(Said { text: self.gateway.ask(&asked, roleplay::message)?.value, remembered: Vec::new() })
+        // As it comes, like that of our engine: what an app's user would see is what is scored.
+        let told = self.gateway.ask(&asked, |answer| Some(answer.text.trim().to_owned()))?;
+        Ok(Said { text: told.value, remembered: Vec::new() })
     }
 }
 
@@ -50,6 +52,16 @@ impl Device {
     pub(super) fn engine(file: PathBuf, ctx: u32, threads: u32) -> Result<Engine> {
         let n_threads = (threads > 0).then_some(threads);
         Ok(Engine::open(&EngineParams { n_ctx: ctx, n_threads, ..EngineParams::new(file) })?)
+    }
+
+    /// What of it decides the replies, beyond what the command line names.
+    pub(super) fn described(&self) -> Vec<(String, String)> {
+        let mut described = vec![("model".to_owned(), self.engine.info().fingerprint.clone())];
+        if self.memory {
+            let embedder = self.embedder.as_ref().map_or("none", |embedder| embedder.fingerprint());
+            described.push(("embedder".to_owned(), embedder.to_owned()));
+        }
+        described
     }
 
     fn session_params(&self) -> SessionParams {

@@ -12,12 +12,12 @@ use crate::cli::{EvalJudgeArgs, StageArgs};
 use crate::commands::pipeline::Stage;
 use crate::error::{Error, Result};
 use crate::evaluation::{
-    Agreement, FOLDER, Interval, Outcome, SpecificityFigures, TRANSCRIPTS, Transcript, score_again, strangers,
+    Agreement, FOLDER, Interval, JUDGE, Outcome, SpecificityFigures, TRANSCRIPTS, Transcript, score_again, strangers,
 };
 use crate::output::Output;
 use crate::provider::{Drawing, Role, estimated_tokens};
 use crate::record::{Branch, Node, Opinion, Persona};
-use crate::run_dir::{RunDir, read_lines};
+use crate::run_dir::{RunDir, hash_of_file, read_lines, write_whole};
 use crate::settings::Settings;
 use crate::view::{Choice, Conversations, Ratings};
 
@@ -31,13 +31,13 @@ pub(super) fn run(args: EvalJudgeArgs, settings: &Settings, output: Output) -> R
     let transcripts: Vec<Transcript> = read_lines(&dir.join(FOLDER).join(TRANSCRIPTS))?;
     let (orders, by_hand) = pairwise(&dir)?;
     let mut found: BTreeMap<&str, Agreement> = BTreeMap::new();
-    let mut specificity = None;
-    if let Some(judge) = args.judge.clone().filter(|_| !transcripts.is_empty()) {
-        let Some(second) = second_pass(args, &judge, &transcripts, settings, output)? else { return Ok(()) };
+    let (others, mut specificity) = (args.others, None);
+    let judge = args.judge.clone().filter(|_| !transcripts.is_empty());
+    if let Some(judge) = &judge {
+        let Some(second) = second_pass(args, judge, &transcripts, settings, output)? else { return Ok(()) };
         found.insert("second pass", Agreement::of(&second.pairs(&transcripts), true, seed));
         specificity = Some(SpecificityFigures::of(&second.own, &second.others, seed));
     }
-    let specificity = specificity.filter(|figures| figures.replies > 0);
     if !orders.is_empty() {
         found.insert("both orders", Agreement::of(&orders, false, seed));
     }
@@ -49,20 +49,21 @@ pub(super) fn run(args: EvalJudgeArgs, settings: &Settings, output: Output) -> R
         let hint = "--judge SPEC scores the replies of `aloe eval aloe` again; `aloe view` takes ratings by hand";
         return Err(Error::StageEmpty { stage: "eval judge", reason, hint });
     }
-    tell(&found, specificity.as_ref(), json, output)
+    let specificity = specificity.filter(|figures| figures.replies > 0);
+    let mut document: Map<String, Value> =
+        found.iter().map(|(name, agreement)| (name.replace(' ', "_"), json!(agreement))).collect();
+    document.extend(specificity.as_ref().map(|figures| ("specificity".to_owned(), json!(figures))));
+    if let Some(judge) = judge {
+        let folder = std::path::absolute(dir.join(FOLDER)).map_err(|error| Error::io(&dir, error))?;
+        let transcripts = hash_of_file(&folder.join(TRANSCRIPTS))?;
+        let mut kept = json!({ "judge": judge, "seed": seed, "others": others, "transcripts": transcripts });
+        kept.as_object_mut().into_iter().for_each(|kept| kept.extend(document.clone()));
+        write_whole(&folder.join(JUDGE), format!("{kept:#}\n").as_bytes())?;
+    }
+    if json { output.json(&document) } else { tell(&found, specificity.as_ref(), output) }
 }
 
-fn tell(
-    found: &BTreeMap<&str, Agreement>,
-    specificity: Option<&SpecificityFigures>,
-    json: bool,
-    output: Output,
-) -> Result<()> {
-    if json {
-        let named = found.iter().map(|(name, agreement)| (name.replace(' ', "_"), json!(agreement)));
-        let specificity = specificity.map(|figures| ("specificity".to_owned(), json!(figures)));
-        return output.json(&Value::Object(named.chain(specificity).collect::<Map<_, _>>()));
-    }
+fn tell(found: &BTreeMap<&str, Agreement>, specificity: Option<&SpecificityFigures>, output: Output) -> Result<()> {
     output.data("what\tpairs\tagreement\tkappa\t95% from\tto\tweighted kappa");
     for (name, one) in found {
         let (kappa, weighted) = (one.kappa, one.weighted_kappa.map(|kappa| kappa.value));

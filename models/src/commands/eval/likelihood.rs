@@ -127,9 +127,14 @@ pub(super) fn gain(args: &EvalGainArgs, settings: &Settings, output: Output) -> 
     let path = folder.join(TRANSCRIPTS);
     let mut transcripts: Vec<Transcript> = read_lines(&path)?;
     transcripts.truncate(args.cases.unwrap_or(usize::MAX));
+    let there = transcripts.len().saturating_sub(1);
+    if args.others == 0 || there < args.others {
+        let reason = format!("--others {} cannot be met by the {there} other people of the run", args.others);
+        return Err(Error::usage(reason, "--others N is at least 1 and less than there are cases"));
+    }
     let planned = contexts(&transcripts, args.others, args.same_message, args.seed);
-    if transcripts.len() < 2 || planned.is_empty() {
-        let reason = format!("{} has no two people to compare", args.run.display());
+    if planned.is_empty() {
+        let reason = format!("{} has no second turn", args.run.display());
         return Err(Error::StageEmpty { stage: "eval gain", reason, hint: "`aloe eval aloe --run DIR` plays cases" });
     }
     let scorer = Scorer::open(&args.model, settings, output)?;

@@ -72,7 +72,11 @@ fn is_owner(word: &str) -> bool {
 
 /// Whether a word, in small letters, looks like a verb in the third person.
 fn is_verb(word: &str) -> bool {
-    let ends = word.ends_with('s') && !word.ends_with("ss") && word.chars().all(|c| c.is_ascii_lowercase());
+    // No `curious` and no `generous`.
+    let ends = word.ends_with('s')
+        && !word.ends_with("ss")
+        && !word.ends_with("us")
+        && word.chars().all(|c| c.is_ascii_lowercase());
     word == "cannot" || (ends && !NO_VERBS.contains(&word))
 }
 
@@ -144,6 +148,8 @@ mod tests {
         assert_eq!(told("Is blunt and wants few words from others."), "I am blunt and want few words from others.");
         assert_eq!(told("Is methodical and loves lists and plans."), "I am methodical and love lists and plans.");
         assert_eq!(told("Cannot stand being late."), "I cannot stand being late.");
+        let curious = told("Curious about how everything works.");
+        assert_eq!(curious, "People who know me would say: curious about how everything works.");
         assert_eq!(
             told("Trusts her gut and loves dogs and cats with long hair."),
             "I trust my gut and love dogs and cats with long hair."

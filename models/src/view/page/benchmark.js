@@ -26,16 +26,18 @@
 
   const results = () => {
     const gains = aloe.run.benchmark.systems.some((system) => system.gain);
+    const specific = aloe.run.benchmark.systems.some((system) => system.specificity);
     const several = aloe.run.benchmark.systems.length > 1;
     const row = ({ system, at }) => {
       const { average, improvement, improvement_rate: rate } = system.report;
       const gain = system.gain?.figures.gain_normalised;
+      const specificity = system.specificity?.difference;
       return el("tr", {}, named({ system, at }), cell(figure(average?.value, 2), range(average, 2)),
-        cell(figure(rate?.value, 3), range(rate, 3)), cell(figure(improvement?.n_ir, 3)), cell(figure(improvement?.n_r2, 3)), several && against(system, at), gains && cell(figure(gain?.value, 3), range(gain, 3)));
+        cell(figure(rate?.value, 3), range(rate, 3)), cell(figure(improvement?.n_ir, 3)), cell(figure(improvement?.n_r2, 3)), several && against(system, at), gains && cell(figure(gain?.value, 3), range(gain, 3)), specific && cell(figure(specificity?.value, 2), range(specificity, 2)));
     };
-    const columns = ["system", "average", "IR", "N-IR", "N-R²"].concat(several ? ["against the base"] : [], gains ? ["persona gain"] : []);
+    const columns = ["system", "average", "IR", "N-IR", "N-R²"].concat(several ? ["against the base"] : [], gains ? ["persona gain"] : [], specific ? ["specificity"] : []);
     return el("section", { class: "card" }, el("h2", {}, "Results"), table(columns, entries().map(row)),
-      el("p", { class: "soft small" }, "Average: mean of AL(k), with its 95% interval over cases. IR: slope of AL(k). N-IR and N-R²: slope and R² after scaling a system's own levels to 0..1. p: paired randomisation test, not corrected for several comparisons.", gains && " Persona gain: how much likelier a reply is after its own person's history than after others', in nats a token; no judge has a part in it."));
+      el("p", { class: "soft small" }, "Average: mean of AL(k), with its 95% interval over cases. IR: slope of AL(k). N-IR and N-R²: slope and R² after scaling a system's own levels to 0..1. p: paired randomisation test, not corrected for several comparisons.", gains && " Persona gain: how much likelier a reply is after its own person's history than after others', in nats a token; no judge has a part in it.", specific && " Specificity: a reply's score for its person less its scores for people of other personalities."));
   };
 
   const levels = ({ system, at }) => {
