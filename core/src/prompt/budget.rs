@@ -58,15 +58,13 @@ impl TokenBudget {
     /// prompt, and lose its KV prefix, at every turn from then on.
     ///
     /// # Errors
-    /// [`Error::ContextExceeded`] when what may never be cut does not fit.
+    /// [`Error::ContextExceeded`] when what may never be cut does not fit beside the reply's reserve.
     pub fn plan(&self, costs: &Costs) -> Result<Plan> {
-        let room = self.prompt_room();
-        if costs.fixed > room {
-            return Err(Error::ContextExceeded {
-                required_tokens: costs.fixed + self.reply_reserve,
-                available_tokens: self.n_ctx,
-            });
+        let required_tokens = costs.fixed.saturating_add(self.reply_reserve);
+        if required_tokens > self.n_ctx {
+            return Err(Error::ContextExceeded { required_tokens, available_tokens: self.n_ctx });
         }
+        let room = self.prompt_room();
         let (facts, facts_tokens) = longest_prefix(&costs.facts, self.memory_room().min(room - costs.fixed));
         let history_room = room - costs.fixed - facts_tokens;
         let whole: usize = costs.history.iter().sum();
@@ -115,6 +113,13 @@ mod tests {
     #[test]
     fn a_message_that_cannot_fit_is_an_error_that_says_by_how_much() {
         let error = BUDGET.plan(&Costs { fixed: 801, ..Costs::default() }).expect_err("does not fit");
+        assert!(matches!(error, Error::ContextExceeded { required_tokens: 1001, available_tokens: 1000 }));
+    }
+
+    #[test]
+    fn a_reserve_that_cannot_fit_is_an_error_even_for_nothing() {
+        let budget = TokenBudget { reply_reserve: 1001, ..BUDGET };
+        let error = budget.plan(&Costs::default()).expect_err("does not fit");
         assert!(matches!(error, Error::ContextExceeded { required_tokens: 1001, available_tokens: 1000 }));
     }
 
