@@ -255,11 +255,13 @@ impl Pair {
         let expected: BTreeSet<String> = contents.canaries().into_iter().chain(never_done).collect();
         let files = canaries_in_files(self.killed().parent().expect("a folder"));
         let left: Vec<_> = files.iter().filter(|(canary, _)| !expected.contains(*canary)).collect();
-        if !left.is_empty() {
-            let evidence = std::env::temp_dir().join(format!("aloekit-forgotten-{}.db", std::process::id()));
-            std::fs::copy(self.killed(), &evidence).expect("copied");
-            panic!("forgotten and still there: {left:?}\nunder way: {under_way:?}\nkept as {}", evidence.display());
+        for (_, file) in &left {
+            let name = Path::new(file).file_name().unwrap_or_default().to_string_lossy();
+            let evidence = std::env::temp_dir().join(format!("aloekit-forgotten-{}-{name}", std::process::id()));
+            std::fs::copy(file, &evidence).expect("copied");
+            println!("kept as {}", evidence.display());
         }
+        assert!(left.is_empty(), "forgotten and still there: {left:?}, under way: {under_way:?}");
     }
 }
 

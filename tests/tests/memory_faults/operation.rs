@@ -83,8 +83,9 @@ impl Operation {
                 let begun = store.begin_turn(ConversationId(*conversation), &said(*number, *filling), &options)?;
                 assert!(begun.embedding_failure.is_none(), "counting letters does not fail");
                 answer.turn = Some(begun.turn);
-                // Which ones, and in which order, is retrieval's: two that are as near may change places.
-                answer.more = format!("{} recalled", begun.recalled.len());
+                answer.memories = begun.recalled.iter().map(|memory| memory.id).collect();
+                // Two that are as near may change places.
+                answer.memories.sort_unstable();
             }
             Self::Reply { turn, word, filling, state } => {
                 let text = format!("So {word} it is. {}", filler(turn.unsigned_abs(), *filling));
