@@ -111,10 +111,8 @@ impl System {
             });
         }
         let of_now = hash_of_file(&folder.join(TRANSCRIPTS))?;
-        let (gain, specificity) = (kept::<Gain>(&folder, GAIN), kept::<Judged>(&folder, JUDGE));
-        let is_stale = |transcripts: Option<&str>| transcripts.is_some_and(|hash| hash != of_now);
-        let stale = is_stale(gain.as_ref().map(|gain| gain.transcripts.as_str()))
-            || is_stale(specificity.as_ref().map(|judged| judged.transcripts.as_str()));
+        let (gain, gain_is_stale) = kept::<Gain>(&folder.join(GAIN), &of_now);
+        let (judged, judged_is_stale) = kept::<Judged>(&folder.join(JUDGE), &of_now);
         let (best, worst) = ends(&transcripts);
         Ok(Self {
             name: name.map_or_else(|| made.name(), str::to_owned),
@@ -127,11 +125,9 @@ impl System {
             reply_words: reply_words(&transcripts),
             reply_ms: quantiles(&read_lines(&folder.join(TIMINGS))?),
             spent: spent(&run.join(CALLS), prices)?,
-            gain: gain.filter(|gain| gain.transcripts == of_now),
-            specificity: specificity
-                .filter(|judged| judged.transcripts == of_now)
-                .and_then(|judged| judged.specificity),
-            stale,
+            gain,
+            specificity: judged.and_then(|judged| judged.specificity),
+            stale: gain_is_stale || judged_is_stale,
             made,
             best,
             worst,
@@ -250,20 +246,30 @@ pub(crate) struct Gain {
     pub(crate) adapter: Option<String>,
     pub(crate) others: usize,
     pub(crate) same_message: bool,
-    /// Hash of the transcripts that were measured.
-    transcripts: String,
     pub(crate) figures: GainFigures,
 }
 
 /// What `aloe eval judge` found and left.
 #[derive(Deserialize)]
 struct Judged {
-    transcripts: String,
     specificity: Option<SpecificityFigures>,
 }
 
-fn kept<T: DeserializeOwned>(folder: &Path, name: &str) -> Option<T> {
-    serde_json::from_slice(&std::fs::read(folder.join(name)).ok()?).ok()
+/// Figures beside the hash of the transcripts that they were measured on.
+#[derive(Deserialize)]
+struct Kept<T> {
+    transcripts: String,
+    #[serde(flatten)]
+    figures: T,
+}
+
+/// What was measured on the transcripts of this hash, and whether there is something that was measured on others.
+fn kept<T: DeserializeOwned>(path: &Path, transcripts: &str) -> (Option<T>, bool) {
+    let read = std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice::<Kept<T>>(&bytes).ok());
+    match read {
+        Some(kept) if kept.transcripts == transcripts => (Some(kept.figures), false),
+        read => (None, read.is_some()),
+    }
 }
 
 fn scores(transcripts: &[Transcript]) -> [usize; 5] {
